@@ -1,0 +1,1 @@
+"""Everything the studio does without a browser. Imports nothing of ui, api or cli."""
