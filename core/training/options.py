@@ -1,0 +1,63 @@
+"""What a person chooses for a training run. Light: no torch here, the page and the command line import it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import BadInput
+
+
+class TrainOptions(BaseModel):
+    """Settings of one run. Frozen into run.json; every field may be set from the page, the CLI and a job's params."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    voice: str
+    """Folder name of the voice whose accepted clips are trained on."""
+    preset: Literal["standard", "tiny", "lite"] = "lite"
+    encoder: str = "builtin"
+    """Content encoder, a name of core.features.encoders."""
+    pitch: str = "fcpe"
+    """Pitch predictor, a name of core.features.pitch."""
+    name: str | None = None
+    """Name of the run's folder; None: made of voice, preset and time."""
+    steps: int = Field(default=6000, ge=1)
+    """Optimiser steps in all, counted from the start of the run (not from a resume)."""
+    batch_size: int = Field(default=0, ge=0)
+    """Clips (or segments) a step; 0: the preset's own."""
+    segment_frames: int = Field(default=0, ge=0)
+    """Frames (512 samples) of one training segment; 0: the preset's own (lite 64; standard and tiny 20 of whole clips)."""
+    learning_rate: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Base learning rate of both optimisers; 0: the preset's own."""
+    adversarial_from_step: int = Field(default=-1, ge=-1)
+    """Only lite: the step at which the discriminator joins; -1: the recipe's own; a value >= steps: never."""
+    seed: int = Field(default=1234, ge=0, lt=2**63)
+    save_every_steps: int = Field(default=500, ge=1)
+    log_every_steps: int = Field(default=20, ge=1)
+    probe_every_steps: int = Field(default=0, ge=0)
+    """Steps between probe renders; 0: with every save."""
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    """auto: bf16 where the GPU has it, fp16 on older ones, fp32 on a CPU."""
+    probes: int = Field(default=2, ge=1, le=16)
+    """Held-out clips that are rendered; never trained on."""
+    holdout: list[str] = Field(default_factory=list)
+    """Ids of the clips to hold out; empty: chosen by hash, max(probes, 2 %)."""
+    keep: int = Field(default=2, ge=1, le=100)
+    """Newest checkpoint generations to keep beside the best one."""
+    init_from: str | None = None
+    """Path of a model.safetensors or G_*.pth whose weights the generator starts from (strict)."""
+    resume: str | None = None
+    """Name of a run to go on with; every option but `steps` is then taken from that run."""
+
+
+def parse_options(params: dict[str, Any]) -> TrainOptions:
+    """TrainOptions of a mapping.
+
+    Raises:
+        BadInput: naming every field that is unknown, missing or out of range.
+    """
+    try:
+        return TrainOptions.model_validate(params)
+    except ValidationError as err:
+        lines = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in err.errors()]
+        raise BadInput("training options: " + "; ".join(lines), "Correct the named options.") from err
