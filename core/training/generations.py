@@ -1,0 +1,228 @@
+"""Checkpoint generations on disk: written whole or not at all, verified when read, pruned.
+
+A generation is a folder `step_00001000` of safetensors files and one `state.json`, made whole before it gets its name. Its
+`manifest.json`, written last, holds the size and sha256 of every other file. A folder without a manifest, or whose files
+differ from it, is damaged and is never loaded.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from core import atomic
+from core.errors import ModelFileError, NoSpace
+
+MANIFEST = "manifest.json"
+STATE = "state.json"
+_NAME = re.compile(r"step_(\d{8,})")
+_MARGIN_BYTES = 1 << 20
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One checkpoint read back and verified."""
+
+    path: Path
+    step: int
+    tensors: dict[str, dict[str, Tensor]]
+    """By file stem: "generator", "discriminator", "optimisers", ... Tensors on the CPU."""
+    state: dict[str, Any]
+
+
+def generation_name(step: int) -> str:
+    """Folder name of a step; sorts by step."""
+    return f"step_{step:08d}"
+
+
+def list_generations(folder: Path) -> list[Path]:
+    """Generation folders in `folder`, oldest first, whole or not."""
+    if not folder.is_dir():
+        return []
+    found = [(int(m.group(1)), p) for p in folder.iterdir() if p.is_dir() and (m := _NAME.fullmatch(p.name))]
+    return [p for _, p in sorted(found)]
+
+
+def unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A copy of a state dict that safetensors accepts: contiguous CPU tensors, none sharing memory with another."""
+    seen: set[int] = set()
+    result: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        value = tensor.detach().to("cpu").contiguous()
+        storage = value.untyped_storage()
+        if storage.data_ptr() in seen or storage.nbytes() != value.numel() * value.element_size():
+            value = value.clone()
+        seen.add(value.untyped_storage().data_ptr())
+        result[name] = value
+    return result
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file and fsync it. Not atomic by itself: write into a folder that is not yet in place.
+
+    Raises:
+        NoSpace: the disk (or a quota, or a file size limit) is full; names how much is needed.
+    """
+    whole = unshared(tensors)
+    need = sum(t.numel() * t.element_size() for t in whole.values()) + _MARGIN_BYTES
+    try:
+        if shutil.disk_usage(path.parent).free < need:
+            raise _no_space(path, need)
+        save_file(whole, path, metadata=metadata)
+        _sync(path)
+    except SafetensorError as err:
+        if any(f"os error {code}" in str(err) for code in _FULL):
+            raise _no_space(path, need) from err
+        raise
+    except OSError as err:
+        if err.errno in _FULL:
+            raise _no_space(path, need) from err
+        raise
+
+
+def save_generation(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any],
+                    about: Mapping[str, Any]) -> Path:
+    """Write one generation into `folder` and return its path. What was there before stays whole if this fails.
+
+    Args:
+        folder: the run's `checkpoints`.
+        step: optimiser steps done.
+        tensors: file stem -> named tensors.
+        state: JSON-able scalars needed to go on (RNG of python and numpy, sampler position, schedule).
+        about: further lines of the manifest (config hash, data hash, versions).
+
+    Raises:
+        NoSpace: the disk is full; the message says how much is needed for the whole generation.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    need = sum(t.numel() * t.element_size() for group in tensors.values() for t in group.values()) + _MARGIN_BYTES
+    target = folder / generation_name(step)
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise _no_space(target, need)
+    if target.exists():  # a damaged one of the same step, met again after falling back
+        shutil.rmtree(target)
+    try:
+        with atomic.folder(target) as build:
+            for stem, group in tensors.items():
+                save_tensors(build / f"{stem}.safetensors", group)
+            _write_json(build / STATE, dict(state))
+            files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in sorted(build.iterdir())}
+            _write_json(build / MANIFEST, {"format": 1, "step": step, **about, "files": files})
+    except NoSpace as err:
+        raise _no_space(target, need) from err
+    except OSError as err:
+        if err.errno in _FULL:
+            raise _no_space(target, need) from err
+        raise
+    return target
+
+
+def load_generation(path: Path) -> Generation:
+    """Read and verify one generation.
+
+    Raises:
+        ModelFileError: naming the file that is missing, cut short or changed.
+    """
+    manifest = _read_json(path / MANIFEST)
+    files = manifest.get("files")
+    if not isinstance(files, dict) or STATE not in files:
+        raise ModelFileError(f"{path / MANIFEST} lists no files", _HINT)
+    for name, expected in files.items():
+        file = path / name
+        if not file.is_file():
+            raise ModelFileError(f"{file} is missing", _HINT)
+        if file.stat().st_size != expected["bytes"]:
+            raise ModelFileError(f"{file} has {file.stat().st_size} bytes, its manifest says {expected['bytes']}", _HINT)
+        if sha256_of(file) != expected["sha256"]:
+            raise ModelFileError(f"{file} is not what was written (its sha256 differs)", _HINT)
+    tensors = {Path(name).stem: load_file(path / name) for name in files if name.endswith(".safetensors")}
+    return Generation(path, int(manifest["step"]), tensors, _read_json(path / STATE))
+
+
+def load_newest(folder: Path) -> tuple[Generation | None, list[str]]:
+    """The newest generation that is whole, and a line for each newer one that is not.
+
+    A damaged generation is set aside as `NAME.damaged` (the newest such is kept for a look), so that it is met only once.
+
+    Raises:
+        ModelFileError: there are generations and every one is damaged: training never restarts at zero by itself.
+    """
+    notes: list[str] = []
+    for path in reversed(list_generations(folder)):
+        try:
+            return load_generation(path), notes
+        except ModelFileError as err:
+            notes.append(f"checkpoint {path.name} is damaged and was set aside: {err.message}")
+            _set_aside(path)
+    if notes:
+        raise ModelFileError(f"no whole checkpoint is left in {folder}: " + "; ".join(notes),
+                             "Start a new run, or put back a checkpoint from a backup.")
+    return None, notes
+
+
+def prune(folder: Path, keep: int, also: Iterable[int] = ()) -> list[Path]:
+    """Delete all but the newest `keep` generations and those of the steps in `also`. Returns what was deleted."""
+    kept = {generation_name(step) for step in also}
+    old = [p for p in list_generations(folder)[:-keep] if p.name not in kept]
+    for path in old:
+        shutil.rmtree(path)
+    return old
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file, read in blocks."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_HINT = "The previous checkpoint is used instead where there is one."
+
+
+def _set_aside(path: Path) -> None:
+    for old in path.parent.glob("step_*.damaged"):
+        shutil.rmtree(old)
+    path.rename(path.with_name(path.name + ".damaged"))
+
+
+def _no_space(path: Path, need: int) -> NoSpace:
+    return NoSpace(f"The disk is full: {path.name} needs {need / 1e6:.0f} MB in {path.parent}.",
+                   "Free that much there, then resume the run. The last checkpoint is whole.", where=str(path))
+
+
+def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(data, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as err:
+        raise ModelFileError(f"{path} is missing", _HINT) from err
+    except (ValueError, OSError) as err:
+        raise ModelFileError(f"{path} cannot be read: {err}", _HINT) from err
+    if not isinstance(data, dict):
+        raise ModelFileError(f"{path} does not hold an object", _HINT)
+    return data
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
