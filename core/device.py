@@ -57,7 +57,7 @@ def pick(setting: str = "auto") -> str:
     found = f"{n_gpus} NVIDIA GPU{'s' if n_gpus != 1 else ''}" if n_gpus else "no usable NVIDIA GPU"
     raise Unavailable(
         f"The device {setting} was asked for, but torch finds {found}.",
-        "Set the device to 'auto' or 'cpu', or check the GPU, its driver and that torch is a CUDA build ('doctor' shows it).",
+        "Set the device to 'auto' or 'cpu', or check the GPU, its driver and torch ('doctor' shows them).",
         where="device",
     )
 

@@ -14,7 +14,7 @@ _OURS = ("core", "ui", "api", "cli", "app", "studio", "benchmarks")
 class _QuietRotatingHandler(RotatingFileHandler):
     """A full disk must not end what is being logged, nor fill the terminal with logging's own tracebacks."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is logging's)
+    def handleError(self, record: logging.LogRecord) -> None:
         self.acquire()
         try:
             if self.stream is not None:
@@ -22,7 +22,7 @@ class _QuietRotatingHandler(RotatingFileHandler):
         except OSError:
             pass
         finally:
-            self.stream = None  # type: ignore[assignment]  # RotatingFileHandler opens it again at the next record
+            self.stream = None  # RotatingFileHandler opens it again at the next record
             self.release()
 
 
@@ -59,7 +59,7 @@ def setup(log_dir: Path, level: str = "info", name: str = "studio") -> logging.L
 
 
 class _NoTraceback(logging.Formatter):
-    def formatException(self, ei: object) -> str:  # noqa: N802  (the name is logging's)
+    def formatException(self, ei: object) -> str:
         return ""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -87,7 +87,9 @@ def inside(root: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:
         raise BadInput(f"{str(path)!r} is not a usable path.", "Choose another file.", where=str(path)) from err
     if not full.is_relative_to(base):
         raise BadInput(
-            f"{str(path)!r} lies outside {base}.", "Choose a file inside that folder, without links out.", where=str(path)
+            f"{str(path)!r} lies outside {base}.",
+            "Choose a file inside that folder, without links out.",
+            where=str(path),
         )
     return full
 

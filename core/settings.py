@@ -76,7 +76,7 @@ class Settings(BaseModel):
         if not is_loopback(self.host) and self.token is None:
             # Not a ValueError, so that pydantic hands it on as it is.
             raise BadInput(
-                f"Listening on {self.host or 'every address'} would open the studio to other machines without a password.",
+                f"Listening on {self.host or 'every address'} would open the studio to others without a password.",
                 "Set a token (--token or TIMBRE_TOKEN), or keep the host at 127.0.0.1.",
                 where="host",
             )
@@ -201,7 +201,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise BadInput(f"{path} is not valid TOML: {err}.", "Correct that line, or remove the file.", where=str(path)) from err
+        hint = "Correct that line, or remove the file."
+        raise BadInput(f"{path} is not valid TOML: {err}.", hint, where=str(path)) from err
     except OSError as err:
         raise BadInput(f"{path} cannot be read: {err.strerror}.", "Check its permissions.", where=str(path)) from err
 
@@ -228,4 +229,5 @@ def _bad_values(err: ValidationError, sources: Mapping[str, str]) -> BadInput:
         name = ".".join(str(step) for step in problem["loc"])
         given = "" if name == "token" else f" = {problem['input']!r}"
         parts.append(f"{name}{given} ({sources.get(name, 'default')}): {problem['msg']}")
-    return BadInput(f"Settings that cannot be used: {'; '.join(parts)}.", "Correct them and start again.", where="settings")
+    message = f"Settings that cannot be used: {'; '.join(parts)}."
+    return BadInput(message, "Correct them and start again.", where="settings")
