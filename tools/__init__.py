@@ -1,0 +1,1 @@
+"""Scripts that keep the repository: none of them runs in the studio."""
