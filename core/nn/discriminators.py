@@ -1,0 +1,117 @@
+"""The waveform discriminators of HiFi-GAN (Kong et al., 2020) in the layout that VITS uses.
+
+Each takes a waveform [B, 1, N] and gives logits [B, L] and the list of its feature maps, the last of which are the
+logits before flattening. Leaky-ReLU slope 0.1 throughout.
+"""
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import spectral_norm
+
+from core.nn.weight_norm import NormedConv1d, NormedConv2d
+
+SLOPE = 0.1
+
+
+def _conv1d(spectral: bool) -> Callable[..., nn.Module]:
+    """The constructor of a normalised 1-D convolution."""
+    if spectral:
+        return lambda *args, **kwargs: spectral_norm(nn.Conv1d(*args, **kwargs))
+    return NormedConv1d
+
+
+def _conv2d(spectral: bool) -> Callable[..., nn.Module]:
+    """The constructor of a normalised 2-D convolution."""
+    if spectral:
+        return lambda *args, **kwargs: spectral_norm(nn.Conv2d(*args, **kwargs))
+    return NormedConv2d
+
+
+class ScaleDiscriminator(nn.Module):
+    """Strided, grouped 1-D convolutions over the waveform itself."""
+
+    def __init__(self, spectral: bool = False) -> None:
+        super().__init__()
+        conv = _conv1d(spectral)
+        self.convs = nn.ModuleList(
+            [
+                conv(1, 16, 15, 1, padding=7),
+                conv(16, 64, 41, 4, groups=4, padding=20),
+                conv(64, 256, 41, 4, groups=16, padding=20),
+                conv(256, 1024, 41, 4, groups=64, padding=20),
+                conv(1024, 1024, 41, 4, groups=256, padding=20),
+                conv(1024, 1024, 5, 1, padding=2),
+            ]
+        )
+        self.conv_post = conv(1024, 1, 3, 1, padding=1)
+
+    def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
+        x, maps = wav, []
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), SLOPE)
+            maps.append(x)
+        x = self.conv_post(x)
+        maps.append(x)
+        return x.flatten(1), maps
+
+
+class PeriodDiscriminator(nn.Module):
+    """2-D convolutions over the waveform folded into columns of `period` samples; the columns never mix."""
+
+    def __init__(self, period: int, spectral: bool = False) -> None:
+        super().__init__()
+        self.period = period
+        conv = _conv2d(spectral)
+        widths = (1, 32, 128, 512, 1024)
+        self.convs = nn.ModuleList(
+            [conv(i, o, (5, 1), (3, 1), padding=(2, 0)) for i, o in zip(widths, widths[1:], strict=False)]
+        )
+        self.convs.append(conv(1024, 1024, (5, 1), 1, padding=(2, 0)))
+        self.conv_post = conv(1024, 1, (3, 1), 1, padding=(1, 0))
+
+    def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
+        batch, channels, n_samples = wav.shape
+        remainder = n_samples % self.period
+        x = F.pad(wav, (0, self.period - remainder), mode="reflect") if remainder else wav
+        x = x.view(batch, channels, -1, self.period)
+        maps = []
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), SLOPE)
+            maps.append(x)
+        x = self.conv_post(x)
+        maps.append(x)
+        return x.flatten(1), maps
+
+
+class MultiPeriodDiscriminator(nn.Module):
+    """One scale discriminator (index 0) and five period discriminators (2, 3, 5, 7, 11)."""
+
+    periods = (2, 3, 5, 7, 11)
+
+    def __init__(self, use_spectral_norm: bool = False) -> None:
+        super().__init__()
+        parts: list[nn.Module] = [ScaleDiscriminator(use_spectral_norm)]
+        parts += [PeriodDiscriminator(period, use_spectral_norm) for period in self.periods]
+        self.discriminators = nn.ModuleList(parts)
+
+    def forward(self, wav: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """Judge waveforms [B, 1, N]: logits and feature maps, one entry a discriminator."""
+        logits, maps = [], []
+        for part in self.discriminators:
+            score, features = cast(tuple[Tensor, list[Tensor]], part(wav))
+            logits.append(score)
+            maps.append(features)
+        return logits, maps
+
+    def judge(self, real: Tensor, fake: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits of real and of generated waveforms [B, 1, N] in one pass, for the discriminator's own step.
+
+        One pass over 2B waveforms keeps the weights' normalisation and the kernels' set-up to once a step.
+        """
+        logits, _ = self(torch.cat([real, fake]))
+        n_real = real.shape[0]
+        return [score[:n_real] for score in logits], [score[n_real:] for score in logits]
