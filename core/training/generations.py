@@ -5,10 +5,8 @@ A generation is a folder `step_00001000` of safetensors files and one `state.jso
 differ from it, is damaged and is never loaded.
 """
 
-import errno
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -21,13 +19,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core import atomic
-from core.errors import ModelFileError, NoSpace
+from core.errors import ModelFileError, NoSpace, human_bytes, is_no_space
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
 _NAME = re.compile(r"step_(\d{8,})")
 _MARGIN_BYTES = 1 << 20
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LIMIT_TEXT = "os error 27"  # EFBIG through safetensors, which keeps only the words
 
 
 @dataclass(frozen=True)
@@ -69,24 +67,19 @@ def unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file and fsync it. Not atomic by itself: write into a folder that is not yet in place.
+    """Write a safetensors file. Neither atomic nor synced by itself: meant for the body of `atomic.folder` or `.file`.
 
     Raises:
         NoSpace: the disk (or a quota, or a file size limit) is full; names how much is needed.
     """
     whole = unshared(tensors)
     need = sum(t.numel() * t.element_size() for t in whole.values()) + _MARGIN_BYTES
+    if shutil.disk_usage(path.parent).free < need:
+        raise _no_space(path, need)
     try:
-        if shutil.disk_usage(path.parent).free < need:
-            raise _no_space(path, need)
         save_file(whole, path, metadata=metadata)
-        _sync(path)
-    except SafetensorError as err:
-        if any(f"os error {code}" in str(err) for code in _FULL):
-            raise _no_space(path, need) from err
-        raise
-    except OSError as err:
-        if err.errno in _FULL:
+    except (SafetensorError, OSError) as err:
+        if is_no_space(err) or _LIMIT_TEXT in str(err):
             raise _no_space(path, need) from err
         raise
 
@@ -122,10 +115,6 @@ def save_generation(folder: Path, step: int, tensors: Mapping[str, Mapping[str, 
             _write_json(build / MANIFEST, {"format": 1, "step": step, **about, "files": files})
     except NoSpace as err:
         raise _no_space(target, need) from err
-    except OSError as err:
-        if err.errno in _FULL:
-            raise _no_space(target, need) from err
-        raise
     return target
 
 
@@ -197,15 +186,12 @@ def _set_aside(path: Path) -> None:
 
 
 def _no_space(path: Path, need: int) -> NoSpace:
-    return NoSpace(f"The disk is full: {path.name} needs {need / 1e6:.0f} MB in {path.parent}.",
+    return NoSpace(f"The disk is full: {path.name} needs {human_bytes(need)} in {path.parent}.",
                    "Free that much there, then resume the run. The last checkpoint is whole.", where=str(path))
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(data, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    path.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -218,11 +204,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ModelFileError(f"{path} does not hold an object", _HINT)
     return data
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -100,6 +100,15 @@ class Recipe(ABC):
     The trainer moves the modules to the device and calls `.train()` / `.eval()`; the recipe never moves them.
     """
 
+    base_learning_rate: float = 1e-4
+    """Of both optimisers (AdamW), where the options name none."""
+    base_batch_size: int = 6
+    """Items a step, where the options name none."""
+    betas: tuple[float, float] = (0.8, 0.99)
+    eps: float = 1e-9
+    max_grad_norm: float | None = None
+    """Gradients of each module are scaled down to this L2 norm; None: they are only measured."""
+
     generator: nn.Module
     discriminator: nn.Module | None
     """None where a recipe never trains against one. It is built at construction, even where it starts later, because its

@@ -1,0 +1,76 @@
+"""What a run shows while it goes on: metrics.jsonl for the page's own plots, TensorBoard for everything."""
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.training.runs import METRICS_FILE
+
+log = logging.getLogger(__name__)
+
+
+class MetricsLog:
+    """Writes scalars, images and audio of one run. A disk that is full loses log lines, never the training."""
+
+    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+        """
+        Args:
+            folder: the run folder.
+            purge_step: after a resume, the step gone back to: TensorBoard then hides what an earlier process logged later.
+        """
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._file = folder / METRICS_FILE
+        self._writer = SummaryWriter(  # type: ignore[no-untyped-call]
+            str(folder), purge_step=purge_step, max_queue=1000, flush_secs=10)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def scalars(self, step: int, values: Mapping[str, float], wall_time: float) -> None:
+        """One log step. Names are TensorBoard tags ("loss/g/mel"); values that are not finite become null in the file."""
+        row: dict[str, Any] = {"step": step, "wall_time": wall_time}
+        row.update({name: value if math.isfinite(value) else None for name, value in values.items()})
+        try:
+            with open(self._file, "a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+        except OSError as err:
+            log.warning("metrics of step %d were not written: %s", step, err)
+
+    def image(self, step: int, tag: str, picture: NDArray[np.uint8]) -> None:
+        """A picture [H, W, 3]."""
+        self._tolerant(lambda: self._writer.add_image(tag, picture, step, dataformats="HWC"), tag)
+
+    def audio(self, step: int, tag: str, samples: NDArray[np.float32], rate_hz: int) -> None:
+        """Audio [N] within [-1, 1]."""
+        self._tolerant(lambda: self._writer.add_audio(tag, samples[None], step, sample_rate=rate_hz), tag)
+
+    def text(self, step: int, tag: str, words: str) -> None:
+        """A note (Markdown)."""
+        self._tolerant(lambda: self._writer.add_text(tag, words, step), tag)
+
+    def flush(self) -> None:
+        """Hand everything to the disk."""
+        self._tolerant(self._writer.flush, "flush")
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._tolerant(self._writer.close, "close")
+
+    def _tolerant(self, write: Any, what: str) -> None:
+        try:
+            write()
+        except OSError as err:
+            log.warning("TensorBoard %s was not written: %s", what, err)
