@@ -21,7 +21,14 @@ _MODEL: dict[str, dict[str, Any]] = {
         "use_depthwise_conv": True,
         "flow_share_parameter": True,
     },
-    "lite": {"vocoder_name": "lite", "hidden_channels": 256, "gin_channels": 64, "n_layers": 8},
+    "lite": {
+        "vocoder_name": "lite",
+        "hidden_channels": 192,
+        "gin_channels": 64,
+        "n_layers": 8,
+        "vol_embedding": True,
+        "use_automatic_f0_prediction": False,
+    },
 }
 
 
