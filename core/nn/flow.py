@@ -1,0 +1,87 @@
+"""Normalising flows between prior and posterior: mean-only affine couplings with channel flips between them."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from core.nn.wavenet import WaveNet
+
+N_COUPLINGS = 4
+KERNEL_SIZE = 5
+
+
+class Coupling(nn.Module):
+    """x1 becomes x1 + m(x0, condition), x0 stays; reversed, x1 - m. `x` is [B, C, T], split in half by channel.
+
+    `enc` may be one module shared by all couplings of a flow. The last 1x1 starts at zero: a new flow does nothing.
+    """
+
+    def __init__(self, channels: int, hidden: int, enc: nn.Module) -> None:
+        super().__init__()
+        half = channels // 2
+        self.pre = nn.Conv1d(half, hidden, 1)
+        self.enc = enc
+        self.post = nn.Conv1d(hidden, half, 1)
+        nn.init.zeros_(self.post.weight)
+        assert self.post.bias is not None
+        nn.init.zeros_(self.post.bias)
+
+    def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None, reverse: bool) -> Tensor:
+        kept, moved = x.chunk(2, dim=1)
+        mean = self.post(self.enc(self.pre(kept) * mask, mask, condition)) * mask
+        moved = (moved - mean if reverse else moved + mean) * mask
+        return torch.cat([kept, moved], dim=1)
+
+
+class Flip(nn.Module):
+    """Reverses the channels. Takes a place in the list of steps, because checkpoints count it."""
+
+    def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None, reverse: bool) -> Tensor:
+        return x.flip(1)
+
+
+class CouplingFlow(nn.Module):
+    """Couplings at even places of `flows`, flips at odd ones. Forward: posterior to prior space; reverse: back."""
+
+    flows: nn.ModuleList
+
+    def add_couplings(self, channels: int, hidden: int, encoders: list[nn.Module]) -> None:
+        """Append one coupling and one flip per encoder."""
+        for enc in encoders:
+            self.flows.append(Coupling(channels, hidden, enc))
+            self.flows.append(Flip())
+
+    def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None = None, reverse: bool = False) -> Tensor:
+        steps = reversed(self.flows) if reverse else iter(self.flows)
+        for step in steps:
+            x = cast(Tensor, step(x, mask, condition, reverse))
+        return x
+
+
+class ResidualFlow(CouplingFlow):
+    """Four couplings over WaveNets of `n_layers` layers; with `shared`, over one and the same WaveNet (`wn`)."""
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        n_layers: int,
+        gin_channels: int,
+        *,
+        depthwise: bool = False,
+        shared: bool = False,
+    ) -> None:
+        super().__init__()
+
+        def wavenet() -> WaveNet:
+            return WaveNet(hidden, KERNEL_SIZE, n_layers, gin_channels, depthwise)
+
+        # `flows` is registered before `wn`: a state dict then lists the shared tensors under `wn` last, and the last wins.
+        self.flows = nn.ModuleList()
+        if shared:
+            self.wn = wavenet()
+            encoders: list[nn.Module] = [self.wn] * N_COUPLINGS
+        else:
+            encoders = [wavenet() for _ in range(N_COUPLINGS)]
+        self.add_couplings(channels, hidden, encoders)
