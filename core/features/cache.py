@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from core import atomic
+from core.audio.decode import load as load_audio
 from core.errors import Conflict, ModelFileError, StudioError
 from core.features.encoders.base import ContentEncoder
 from core.features.extract import Features, FeatureSpec, features_of
@@ -134,8 +135,6 @@ class _Worker:
     pitch: PitchPredictor
 
     def __call__(self, clip: Path, digest: str) -> None:
-        from core.audio.decode import load as load_audio
-
         try:
             features = features_of(load_audio(clip, self.spec.rate_hz), self.spec, self.encoder, self.pitch)
         except StudioError as error:

@@ -5,10 +5,10 @@ import hashlib
 import json
 
 import numpy as np
-import soxr
 import torch
 from numpy.typing import NDArray
 
+from core.audio.resample import resample
 from core.errors import BadInput, Conflict
 from core.features.encoders.base import ContentEncoder
 from core.features.pitch.base import PitchPredictor
@@ -104,9 +104,7 @@ def _units(wav: NDArray[np.float32], rate_hz: int, encoder: ContentEncoder) -> t
     """Return units [S, C], rounded to float16 and held as float32."""
     if wav.size == 0:
         return torch.zeros(0, encoder.dim)
-    audio = wav.astype(np.float32, copy=False)
-    if rate_hz != encoder.sample_rate_hz:
-        audio = soxr.resample(audio, rate_hz, encoder.sample_rate_hz)
+    audio = resample(wav, rate_hz, encoder.sample_rate_hz)
     missing = max(0, round(_SHORTEST_FOR_ENCODER_S * encoder.sample_rate_hz) - audio.size)
     audio = np.pad(audio, (0, missing))
     units = encoder.encode(torch.from_numpy(np.ascontiguousarray(audio))).half().float()

@@ -15,7 +15,44 @@ def _fcpe(device: str) -> PitchPredictor:
     return FcpePitch(device)
 
 
-PITCHES: dict[str, Callable[[str], PitchPredictor]] = {"fcpe": _fcpe}
+def _crepe(device: str) -> PitchPredictor:
+    from core.features.pitch.crepe import CrepePitch
+
+    return CrepePitch(device)
+
+
+def _crepe_tiny(device: str) -> PitchPredictor:
+    from core.features.pitch.crepe import CrepePitch
+
+    return CrepePitch(device, "tiny")
+
+
+def _harvest(_device: str) -> PitchPredictor:
+    from core.features.pitch.world import HarvestPitch
+
+    return HarvestPitch()
+
+
+def _dio(_device: str) -> PitchPredictor:
+    from core.features.pitch.world import DioPitch
+
+    return DioPitch()
+
+
+def _pm(_device: str) -> PitchPredictor:
+    from core.features.pitch.praat import PraatPitch
+
+    return PraatPitch()
+
+
+PITCHES: dict[str, Callable[[str], PitchPredictor]] = {
+    "fcpe": _fcpe,
+    "crepe": _crepe,
+    "crepe-tiny": _crepe_tiny,
+    "harvest": _harvest,
+    "dio": _dio,
+    "pm": _pm,
+}
 
 
 def create(name: str, device: str = "cpu") -> PitchPredictor:

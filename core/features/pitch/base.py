@@ -3,9 +3,9 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
+from core.audio.resample import resample
 from core.errors import BadInput
 from core.features.coarse import F0_MAX_HZ, F0_MIN_HZ
 
@@ -29,9 +29,7 @@ class PitchPredictor(ABC):
         self.f0_min_hz = f0_min_hz
         self.f0_max_hz = f0_max_hz
 
-    def predict(
-        self, wav: NDArray[np.float32], rate_hz: int, hop_samples: int, n_frames: int
-    ) -> NDArray[np.float32]:
+    def predict(self, wav: NDArray[np.float32], rate_hz: int, hop_samples: int, n_frames: int) -> NDArray[np.float32]:
         """Track the pitch of one piece of audio.
 
         Args:
@@ -54,13 +52,11 @@ class PitchPredictor(ABC):
         peak = float(np.abs(wav).max(initial=0.0))
         if n_frames == 0 or peak == 0.0:
             return f0
-        audio = wav.astype(np.float32, copy=False) / max(1.0, peak)
-        if rate_hz != ANALYSIS_HZ:
-            audio = soxr.resample(audio, rate_hz, ANALYSIS_HZ)
+        audio = resample(wav / max(1.0, peak), rate_hz, ANALYSIS_HZ)
         at_s = (np.arange(n_frames) + 0.5) * hop_samples / rate_hz
         inside = at_s < wav.size / rate_hz
         if audio.size and inside.any():
-            f0[inside] = self._track(np.ascontiguousarray(audio), at_s[inside])
+            f0[inside] = self._track(audio, at_s[inside])
         f0[~np.isfinite(f0) | (f0 < self.f0_min_hz)] = 0.0
         return np.minimum(f0, np.float32(self.f0_max_hz))
 
