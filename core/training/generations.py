@@ -84,8 +84,13 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
         raise
 
 
-def save_generation(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any],
-                    about: Mapping[str, Any]) -> Path:
+def save_generation(
+    folder: Path,
+    step: int,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+    about: Mapping[str, Any],
+) -> Path:
     """Write one generation into `folder` and return its path. What was there before stays whole if this fails.
 
     Args:
@@ -133,7 +138,9 @@ def load_generation(path: Path) -> Generation:
         if not file.is_file():
             raise ModelFileError(f"{file} is missing", _HINT)
         if file.stat().st_size != expected["bytes"]:
-            raise ModelFileError(f"{file} has {file.stat().st_size} bytes, its manifest says {expected['bytes']}", _HINT)
+            raise ModelFileError(
+                f"{file} has {file.stat().st_size} bytes, its manifest says {expected['bytes']}", _HINT
+            )
         if sha256_of(file) != expected["sha256"]:
             raise ModelFileError(f"{file} is not what was written (its sha256 differs)", _HINT)
     tensors = {Path(name).stem: load_file(path / name) for name in files if name.endswith(".safetensors")}
@@ -156,8 +163,10 @@ def load_newest(folder: Path) -> tuple[Generation | None, list[str]]:
             notes.append(f"checkpoint {path.name} is damaged and was set aside: {err.message}")
             _set_aside(path)
     if notes:
-        raise ModelFileError(f"no whole checkpoint is left in {folder}: " + "; ".join(notes),
-                             "Start a new run, or put back a checkpoint from a backup.")
+        raise ModelFileError(
+            f"no whole checkpoint is left in {folder}: " + "; ".join(notes),
+            "Start a new run, or put back a checkpoint from a backup.",
+        )
     return None, notes
 
 
@@ -186,8 +195,11 @@ def _set_aside(path: Path) -> None:
 
 
 def _no_space(path: Path, need: int) -> NoSpace:
-    return NoSpace(f"The disk is full: {path.name} needs {human_bytes(need)} in {path.parent}.",
-                   "Free that much there, then resume the run. The last checkpoint is whole.", where=str(path))
+    return NoSpace(
+        f"The disk is full: {path.name} needs {human_bytes(need)} in {path.parent}.",
+        "Free that much there, then resume the run. The last checkpoint is whole.",
+        where=str(path),
+    )
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:

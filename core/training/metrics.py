@@ -29,12 +29,15 @@ class MetricsLog:
 
         self._file = folder / METRICS_FILE
         self._writer = SummaryWriter(  # type: ignore[no-untyped-call]
-            str(folder), purge_step=purge_step, max_queue=1000, flush_secs=10)
+            str(folder), purge_step=purge_step, max_queue=1000, flush_secs=10
+        )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def scalars(self, step: int, values: Mapping[str, float], wall_time: float) -> None:
@@ -54,8 +57,9 @@ class MetricsLog:
         self._tolerant(lambda: self._writer.add_image(tag, picture, step, dataformats="HWC"), tag)
 
     def audio(self, step: int, tag: str, samples: NDArray[np.float32], rate_hz: int) -> None:
-        """Audio [N] within [-1, 1]."""
-        self._tolerant(lambda: self._writer.add_audio(tag, samples[None], step, sample_rate=rate_hz), tag)
+        """Audio [N]; what is beyond [-1, 1] is cut off."""
+        whole = np.clip(samples, -1.0, 1.0)[None]
+        self._tolerant(lambda: self._writer.add_audio(tag, whole, step, sample_rate=rate_hz), tag)
 
     def text(self, step: int, tag: str, words: str) -> None:
         """A note (Markdown)."""

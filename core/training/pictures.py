@@ -3,8 +3,19 @@
 import numpy as np
 from numpy.typing import NDArray
 
-_ANCHORS = np.array([(0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39),
-                     (252, 255, 164)], dtype=np.float64)
+_ANCHORS = np.array(
+    [
+        (0, 0, 4),
+        (40, 11, 84),
+        (101, 21, 110),
+        (159, 42, 99),
+        (212, 72, 66),
+        (245, 125, 21),
+        (250, 193, 39),
+        (252, 255, 164),
+    ],
+    dtype=np.float64,
+)
 """Colours from dark to light with steadily rising lightness; between them the map is linear."""
 FLOOR_DB = -80.0
 
@@ -16,7 +27,9 @@ def colour_map(n_colours: int = 256) -> NDArray[np.uint8]:
     return np.round(np.stack(channels, axis=1)).astype(np.uint8)
 
 
-def spectrogram_picture(log_mel: NDArray[np.floating], ceiling: float | None = None, scale: int = 2) -> NDArray[np.uint8]:
+def spectrogram_picture(
+    log_mel: NDArray[np.floating], ceiling: float | None = None, scale: int = 2
+) -> NDArray[np.uint8]:
     """Draw a log-mel spectrogram, low frequencies at the bottom.
 
     Args:

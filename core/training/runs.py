@@ -109,8 +109,8 @@ class Run:
         atomic.write_json(self.path / RUN_FILE, asdict(info))
 
     def metrics(self, since_step: int = -1) -> list[dict[str, Any]]:
-        """Logged lines after `since_step`, in order of steps. A half-written last line is left out; where a resumed run
-        repeated steps the later line counts."""
+        """What was logged after `since_step`, one row a step, in order. A half-written last line is left out; where a
+        resumed run repeated steps the later values count."""
         try:
             text = (self.path / METRICS_FILE).read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -122,7 +122,7 @@ class Run:
             except ValueError:
                 continue
             if isinstance(row, dict) and isinstance(row.get("step"), int) and row["step"] > since_step:
-                rows[row["step"]] = row
+                rows.setdefault(row["step"], {}).update(row)
         return [rows[step] for step in sorted(rows)]
 
 
@@ -149,7 +149,7 @@ def open_run(runs_dir: Path, name: str) -> Run:
 
 
 def list_runs(runs_dir: Path, voice: str | None = None) -> list[RunInfo]:
-    """Readable runs, newest first, of one voice or of all. A run marked running whose process is gone is "interrupted"."""
+    """Readable runs, newest first, of one voice or of all. One marked running whose process is gone is "interrupted"."""
     found: list[RunInfo] = []
     if not runs_dir.is_dir():
         return found
@@ -177,7 +177,8 @@ def process_alive(pid: int | None, started: float | None) -> bool:
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and (
-            started is None or abs(process.create_time() - started) < 2.0)
+            started is None or abs(process.create_time() - started) < 2.0
+        )
     except psutil.Error:
         return False
 

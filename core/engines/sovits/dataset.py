@@ -78,8 +78,12 @@ def wav_frames(path: Path) -> int:
     except (OSError, EOFError, wave.Error) as err:
         raise BadInput(f"The clip {path.name} cannot be read: {err}", _AGAIN, where=str(path)) from err
     if shape != (1, 2, RATE_HZ):
-        raise BadInput(f"The clip {path.name} has {shape[0]} channels, {8 * shape[1]} bits, {shape[2]} Hz; "
-                       f"training needs 1 channel, 16 bits, {RATE_HZ} Hz.", _AGAIN, where=str(path))
+        raise BadInput(
+            f"The clip {path.name} has {shape[0]} channels, {8 * shape[1]} bits, {shape[2]} Hz; "
+            f"training needs 1 channel, 16 bits, {RATE_HZ} Hz.",
+            _AGAIN,
+            where=str(path),
+        )
     return n_samples // HOP
 
 
@@ -141,8 +145,9 @@ class TrainingSet:
     alike), each time at a new random place; otherwise it holds every clip once. The order is new in every epoch.
     """
 
-    def __init__(self, examples: Sequence[Example], plan: SegmentPlan, batch_size: int, seed: int,
-                 mode: AlignMode = "nearest") -> None:
+    def __init__(
+        self, examples: Sequence[Example], plan: SegmentPlan, batch_size: int, seed: int, mode: AlignMode = "nearest"
+    ) -> None:
         if not examples:
             raise BadInput("There is nothing to train on.", "Accept some clips on the Dataset page.")
         if batch_size < 1:
@@ -162,7 +167,7 @@ class TrainingSet:
     def batch(self, epoch: int, place: int) -> Batch:
         """The batch at `place` (0 .. steps_per_epoch - 1) of `epoch`, on the CPU."""
         order = np.random.default_rng((self.seed, epoch)).permutation(self._entries)
-        wanted = np.resize(order, max(len(order), self.batch_size))[place * self.batch_size:][: self.batch_size]
+        wanted = np.resize(order, max(len(order), self.batch_size))[place * self.batch_size :][: self.batch_size]
         places = np.random.default_rng((self.seed, epoch, place, 1))
         cuts = [self._cut(int(index), places.random()) for index in wanted]
         return self._collate(cuts)
@@ -186,7 +191,7 @@ class TrainingSet:
             units[row, :, : cut.n_frames] = torch.from_numpy(clip.units[part].astype(np.float32).T)
             for curve, values in zip(curves, (clip.f0_hz, clip.uv, clip.volume), strict=True):
                 curve[row, : cut.n_frames] = torch.from_numpy(values[part])
-            samples = clip.audio[cut.start * HOP: (cut.start + cut.n_frames) * HOP]
+            samples = clip.audio[cut.start * HOP : (cut.start + cut.n_frames) * HOP]
             audio[row, 0, : cut.n_frames * HOP] = torch.from_numpy(samples.astype(np.float32) / 32768.0)
         return Batch(
             units=units,

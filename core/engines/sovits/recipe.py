@@ -55,8 +55,9 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on `device`; copies from pinned memory do not wait."""
-        moved: dict[str, Any] = {f.name: getattr(self, f.name).to(device, non_blocking=True)
-                                 for f in fields(self) if f.name != "extra"}
+        moved: dict[str, Any] = {
+            f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self) if f.name != "extra"
+        }
         return Batch(**moved, extra={k: v.to(device, non_blocking=True) for k, v in self.extra.items()})
 
     def pin(self) -> "Batch":
@@ -152,7 +153,8 @@ class Recipe(ABC):
         """
         generator = torch.Generator(device=units.device).manual_seed(seed)
         audio, _ = self.generator.infer(  # type: ignore[operator]
-            units, f0_hz, uv, sid, volume, noise_scale=0.4, predict_f0=False, generator=generator)
+            units, f0_hz, uv, sid, volume, noise_scale=0.4, predict_f0=False, generator=generator
+        )
         result: Tensor = audio[0, 0].float()
         return result
 

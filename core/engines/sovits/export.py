@@ -1,0 +1,105 @@
+"""A trained voice as a folder that conversion (and a person) can take away: model.safetensors, config.json, card.json."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from core import atomic
+from core.engines.sovits.config import SovitsConfig, load_config
+from core.errors import ModelFileError, NotFound
+from core.training.generations import save_tensors, sha256_of
+
+MODEL_FILE, CONFIG_FILE, CARD_FILE = "model.safetensors", "config.json", "card.json"
+
+
+@dataclass(frozen=True)
+class VoiceModel:
+    """A voice ready to convert with."""
+
+    folder: Path
+    generator: nn.Module
+    """In eval mode on its device, folded for inference."""
+    config: SovitsConfig
+    card: dict[str, Any]
+
+
+def export_model(folder: Path, generator: nn.Module, config_file: Path, card: dict[str, Any]) -> Path:
+    """Write the voice model folder; one that is there is replaced only when the new one is whole.
+
+    Raises:
+        NoSpace: the disk is full; what was there stays.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = folder.with_name(folder.name + ".new")
+    if fresh.exists():
+        shutil.rmtree(fresh)
+    with atomic.folder(fresh) as build:
+        save_tensors(build / MODEL_FILE, generator.state_dict(), {"format": "pt"})
+        shutil.copyfile(config_file, build / CONFIG_FILE)
+        full = {**card, "model_sha256": sha256_of(build / MODEL_FILE)}
+        (build / CARD_FILE).write_text(json.dumps(full, ensure_ascii=False, indent=1), encoding="utf-8")
+    if folder.exists():
+        old = folder.with_name(folder.name + ".old")
+        if old.exists():
+            shutil.rmtree(old)
+        folder.rename(old)
+        fresh.rename(folder)
+        shutil.rmtree(old)
+    else:
+        fresh.rename(folder)
+    return folder
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """card.json of a voice model.
+
+    Raises:
+        NotFound: there is no model in the folder.
+        ModelFileError: card.json is not readable.
+    """
+    try:
+        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as err:
+        raise NotFound(f"There is no voice model in {folder}.", "Train the voice first.", where=str(folder)) from err
+    except ValueError as err:
+        raise ModelFileError(f"{folder / CARD_FILE} cannot be read: {err}", "Export the run again.") from err
+    if not isinstance(card, dict):
+        raise ModelFileError(f"{folder / CARD_FILE} does not hold an object", "Export the run again.")
+    return card
+
+
+def load_model(folder: Path, device: str = "cpu", *, fold: bool = True) -> VoiceModel:
+    """Load a voice model strictly.
+
+    Args:
+        folder: as `export_model` wrote it.
+        device: where to put it.
+        fold: make it ready for inference (weight norm folded, training-only parts dropped).
+
+    Raises:
+        NotFound: there is no model.
+        ModelFileError: a tensor is missing, extra or has another shape; the file is damaged.
+    """
+    from core.engines.sovits.model import build_generator, prepare_for_inference
+    from core.models.safe_load import load_tensors, strict_load
+
+    card = read_card(folder)
+    config = load_config(folder / CONFIG_FILE)
+    generator = build_generator(config)
+    strict_load(generator, load_tensors(folder / MODEL_FILE), str(folder / MODEL_FILE))
+    generator = generator.to(device).eval()
+    if fold:
+        prepare_for_inference(generator)
+    return VoiceModel(folder, generator, config, card)
+
+
+def voice_models(models_dir: Path) -> list[Path]:
+    """Model folders of a voice, newest first."""
+    if not models_dir.is_dir():
+        return []
+    found = [p for p in models_dir.iterdir() if (p / CARD_FILE).is_file() and p.suffix not in (".new", ".old")]
+    return sorted(found, key=lambda p: (p / CARD_FILE).stat().st_mtime, reverse=True)

@@ -1,0 +1,117 @@
+"""Renders of held-out clips while a run goes on, and the test that a render is fit to be heard."""
+
+import math
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.engines.sovits.dataset import RATE_HZ, Example, whole_clip
+from core.engines.sovits.recipe import Batch, Recipe
+from core.errors import StudioError
+from core.features.align import AlignMode
+from core.nn.spectral import mel_spectrogram
+from core.training.metrics import MetricsLog
+from core.training.pictures import spectrogram_picture, stack_pictures
+
+SEED = 52468
+SILENT_DB = -60.0
+BLOWN_PEAK = 4.0
+"""12 dB beyond full scale: no limiter makes that sound right."""
+MAX_FRAMES = 1300
+"""Longer probes (15 s) are cut: they are for a look and a listen."""
+
+
+class BadRender(StudioError):
+    """A model renders something that nobody can use."""
+
+    code = "bad_render"
+
+
+def check_render(audio: NDArray[np.float32], where: str) -> dict[str, float]:
+    """Level figures {"rms_db", "peak"} of a render [N], as it leaves the generator.
+
+    A peak somewhat above full scale is for the output stage to limit; far above it the model is broken.
+
+    Raises:
+        BadRender: it is not finite, silent (RMS below -60 dBFS), or 12 dB beyond full scale.
+    """
+    if audio.size == 0 or not np.isfinite(audio).all():
+        raise BadRender(f"{where} renders values that are not numbers.", _HINT)
+    rms_db = 20.0 * math.log10(max(float(np.sqrt(np.mean(np.square(audio, dtype=np.float64)))), 1e-10))
+    peak = float(np.abs(audio).max())
+    if rms_db <= SILENT_DB:
+        raise BadRender(f"{where} renders silence ({rms_db:.0f} dBFS).", _HINT)
+    if peak > BLOWN_PEAK:
+        raise BadRender(f"{where} renders far beyond full scale (peak {peak:.1f}).", _HINT)
+    return {"rms_db": round(rms_db, 2), "peak": round(peak, 4)}
+
+
+_HINT = "Train it further, or go back to an earlier checkpoint of the run."
+
+
+class Probes:
+    """The held-out clips of a run, rendered again and again."""
+
+    def __init__(self, recipe: Recipe, examples: Sequence[Example], mode: AlignMode, device: torch.device) -> None:
+        self._recipe = recipe
+        self._device = device
+        self._clips = [_cut(whole_clip(example, mode), MAX_FRAMES) for example in examples]
+        self._names = [f"probe_{index + 1}" for index in range(len(examples))]
+        self._shown: set[str] = set()
+        self.last: dict[str, float] = {}
+        """Figures of the latest render: mel distance, seconds it took, RTF."""
+
+    def __call__(self, step: int, metrics: MetricsLog) -> float:
+        """Render every probe, log picture and audio, return the mean log-mel distance to the recordings."""
+        began = time.monotonic()
+        distances: list[float] = []
+        seconds = 0.0
+        for name, clip in zip(self._names, self._clips, strict=True):
+            audio = self.render(clip)
+            target = clip.audio[0, 0]
+            seconds += len(target) / RATE_HZ
+            mel, mel_target = mel_spectrogram(audio), mel_spectrogram(target)
+            distances.append(float((mel - mel_target).abs().mean()))
+            top = float(mel_target.max())
+            picture = stack_pictures(
+                spectrogram_picture(mel_target.numpy(), top), spectrogram_picture(mel.numpy(), top)
+            )
+            metrics.image(step, f"{name}/recording above, voice below", picture)
+            metrics.audio(step, f"{name}/voice", audio.numpy(), RATE_HZ)
+            if name not in self._shown:
+                self._shown.add(name)
+                metrics.audio(step, f"{name}/recording", target.numpy(), RATE_HZ)
+        spent = time.monotonic() - began
+        value = float(np.mean(distances))
+        if not math.isfinite(value):
+            raise BadRender(
+                f"At step {step} the voice renders values that are not numbers.",
+                "Resume from the last checkpoint with a lower learning rate.",
+            )
+        self.last = {"mel_distance": value, "render_s": spent, "rtf": spent / max(seconds, 1e-9)}
+        metrics.scalars(step, {"probe/mel_distance": value, "probe/rtf": self.last["rtf"]}, time.time())
+        return value
+
+    @torch.no_grad()
+    def render(self, clip: Batch) -> Tensor:
+        """[N] float32 on the CPU; modules must be in eval mode."""
+        there = clip.to(self._device)
+        audio = self._recipe.render(there.units, there.f0_hz, there.uv, there.volume, there.sid, SEED)
+        return audio.float().cpu()
+
+
+def _cut(clip: Batch, n_frames: int) -> Batch:
+    hop = clip.audio.shape[-1] // clip.units.shape[-1]
+    return Batch(
+        units=clip.units[..., :n_frames],
+        f0_hz=clip.f0_hz[:, :n_frames],
+        uv=clip.uv[:, :n_frames],
+        volume=clip.volume[:, :n_frames],
+        audio=clip.audio[..., : n_frames * hop],
+        lengths=clip.lengths.clamp(max=n_frames),
+        sid=clip.sid,
+    )

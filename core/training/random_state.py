@@ -1,0 +1,39 @@
+"""The state of every random number generator that training draws from, as tensors and JSON."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def seed_everything(seed: int) -> None:
+    """Seed python's, numpy's and torch's default generators."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def capture(device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """State of the default generators: tensors (torch, and CUDA of `device`) and JSON-able data (python, numpy)."""
+    tensors = {"torch": torch.get_rng_state()}
+    if device.type == "cuda":
+        tensors["cuda"] = torch.cuda.get_rng_state(device)
+    version, values, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # type: ignore[misc]
+    return tensors, {
+        "python": [version, list(values), gauss],
+        "numpy": [name, [int(k) for k in keys], int(position), int(has_gauss), float(cached)],
+    }
+
+
+def restore(tensors: dict[str, Tensor], data: dict[str, Any], device: torch.device) -> None:
+    """Put back what `capture` took. A CUDA state is ignored where training goes on on a CPU, and the other way round."""
+    torch.set_rng_state(tensors["torch"])
+    if device.type == "cuda" and "cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["cuda"], device)
+    version, values, gauss = data["python"]
+    random.setstate((version, tuple(values), gauss))
+    name, keys, position, has_gauss, cached = data["numpy"]
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), position, has_gauss, cached))

@@ -1,0 +1,80 @@
+"""Small synthetic voices and models for the tests of training and conversion: real parts, reduced sizes."""
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from core.engines.sovits.config import SovitsConfig
+from core.engines.sovits.dataset import Example, wav_frames
+from core.engines.sovits.presets import preset
+from core.features import cache
+from core.features.encoders.base import ContentEncoder
+
+RATE_HZ = 44100
+DIM = 24
+
+
+class BandEncoder(ContentEncoder):
+    """Log energies of 24 bands, 50 a second: a content encoder that needs no weights."""
+
+    name = "bands"
+    dim = DIM
+    fingerprint = "bands-1"
+
+    def encode(self, wav16k: torch.Tensor) -> torch.Tensor:
+        spectrum = torch.stft(wav16k, 640, 320, window=torch.hann_window(640), return_complex=True).abs()
+        edges = torch.linspace(0, spectrum.shape[0], DIM + 1).long().tolist()
+        bands = torch.stack([spectrum[a:b].mean(0) for a, b in zip(edges[:-1], edges[1:], strict=True)])
+        return torch.log(bands[:, : max(1, wav16k.numel() // 320)] + 1e-3).T.contiguous()
+
+
+def sung_vowel(seconds: float, base_hz: float = 180.0, seed: int = 0) -> np.ndarray:
+    """Harmonics over a wandering pitch with pauses and a little noise: [N] float32 at 44.1 kHz."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    f0 = base_hz * 2 ** (0.2 * np.sin(2 * np.pi * 0.7 * t + rng.uniform(0, 6)))
+    phase = 2 * np.pi * np.cumsum(f0) / RATE_HZ
+    tone = sum(np.sin(k * phase) / k for k in range(1, 12))
+    envelope = np.clip(np.sin(2 * np.pi * 1.1 * t + rng.uniform(0, 6)) + 0.6, 0, 1)
+    return (0.12 * envelope * tone + 0.003 * rng.standard_normal(len(t))).astype(np.float32)
+
+
+def write_clip(path: Path, audio: np.ndarray, rate_hz: int = RATE_HZ) -> Path:
+    """16-bit PCM mono."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes((np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def make_examples(folder: Path, n_clips: int = 4, seconds: float = 1.0) -> list[Example]:
+    """Clips on disk with their features in a cache."""
+    encoder = BandEncoder()
+    clips = [
+        write_clip(folder / "clips" / f"{i}.wav", sung_vowel(seconds * (1 + 0.2 * i), 160 + 30 * i, i))
+        for i in range(n_clips)
+    ]
+    paths = cache.extract(clips, cache.spec_of(encoder, "dio"), folder / "cache", encoder=encoder, workers=1)
+    return [Example(clip.stem, clip, path, wav_frames(clip)) for clip, path in zip(clips, paths, strict=True)]
+
+
+def small_config(name: str = "lite") -> SovitsConfig:
+    """A preset with its widths cut down."""
+    config = preset(name, encoder="bands", encoder_dim=DIM, speakers=["tester"])
+    if name == "lite":
+        small = {"hidden_channels": 16, "n_layers": 1, "gin_channels": 4}
+    else:
+        small = {
+            "inter_channels": 16,
+            "hidden_channels": 16,
+            "filter_channels": 32,
+            "n_layers": 1,
+            "gin_channels": 8,
+            "upsample_initial_channel": 64,
+        }
+    return config.model_copy(update={"model": config.model.model_copy(update=small)})
