@@ -5,6 +5,7 @@ logits before flattening. Leaky-ReLU slope 0.1 throughout.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -67,9 +68,7 @@ class PeriodDiscriminator(nn.Module):
         self.period = period
         conv = _conv2d(spectral)
         widths = (1, 32, 128, 512, 1024)
-        self.convs = nn.ModuleList(
-            [conv(i, o, (5, 1), (3, 1), padding=(2, 0)) for i, o in zip(widths, widths[1:], strict=False)]
-        )
+        self.convs = nn.ModuleList([conv(i, o, (5, 1), (3, 1), padding=(2, 0)) for i, o in pairwise(widths)])
         self.convs.append(conv(1024, 1024, (5, 1), 1, padding=(2, 0)))
         self.conv_post = conv(1024, 1, (3, 1), 1, padding=(1, 0))
 

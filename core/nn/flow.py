@@ -77,7 +77,7 @@ class ResidualFlow(CouplingFlow):
         def wavenet() -> WaveNet:
             return WaveNet(hidden, KERNEL_SIZE, n_layers, gin_channels, depthwise)
 
-        # `flows` is registered before `wn`: a state dict then lists the shared tensors under `wn` last, and the last wins.
+        # `flows` comes before `wn`: a state dict has the shared tensors under `wn` last, and in loading the last wins.
         self.flows = nn.ModuleList()
         if shared:
             self.wn = wavenet()

@@ -20,7 +20,7 @@ def random_starts(lengths: Tensor, size: int, uniform: Tensor) -> Tensor:
 
 
 def cut(x: Tensor, starts: Tensor, size: int) -> Tensor:
-    """Take `size` positions from each item's start: x [B, C, T] or [B, T], starts [B]; returns [B, C, size] or [B, size]."""
+    """Take `size` positions from each item's start [B]: x [B, C, T] or [B, T] to [B, C, size] or [B, size]."""
     index = starts[:, None] + torch.arange(size, device=x.device)
     if x.dim() == 3:
         return x.gather(2, index[:, None, :].expand(-1, x.shape[1], -1))

@@ -51,18 +51,19 @@ def mel_filterbank(
 
 @lru_cache(maxsize=16)
 def _hann(win: int, device: str) -> Tensor:
-    return torch.hann_window(win, device=device)
+    # Kept for later calls: a tensor made in inference mode could never take part in training afterwards.
+    with torch.inference_mode(False):
+        return torch.hann_window(win, device=device)
 
 
 @lru_cache(maxsize=16)
-def _mel_matrix(
-    rate_hz: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float | None, device: str
-) -> Tensor:
-    return torch.from_numpy(mel_filterbank(rate_hz, n_fft, n_mels, fmin_hz, fmax_hz)).to(device)
+def _mel_matrix(rate_hz: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float | None, device: str) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.from_numpy(mel_filterbank(rate_hz, n_fft, n_mels, fmin_hz, fmax_hz)).to(device)
 
 
 def spectrogram(wav: Tensor, n_fft: int = 2048, hop: int = 512, win: int = 2048) -> Tensor:
-    """Linear magnitude. `wav` is float [B, N] or [N] in -1..1, N > (n_fft - hop) / 2; returns [..., n_fft/2+1, N // hop].
+    """Linear magnitude of a waveform [..., N] in -1..1, N > (n_fft - hop) / 2; returns [..., n_fft/2+1, N // hop].
 
     Computed in float32 whatever autocast says: half precision has no use for a floor of 1e-6.
     """

@@ -79,7 +79,7 @@ class NormedConvTranspose1d(WeightNorm, nn.ConvTranspose1d):
             self.current_weight(),
             self.bias,
             self.stride,
-            self.padding,
+            self.padding,  # type: ignore[arg-type]
             self.output_padding,
             self.groups,
             self.dilation,

@@ -46,26 +46,26 @@ class TrainConfig(_Section):
     """Training settings. Lengths are in samples at 44.1 kHz unless the name says otherwise."""
 
     section: ClassVar[str] = "train"
-    log_interval: int = Field(200, ge=1)
-    eval_interval: int = Field(800, ge=1)
+    log_interval: int = Field(default=200, ge=1)
+    eval_interval: int = Field(default=800, ge=1)
     seed: int = 1234
-    epochs: int = Field(10000, ge=1)
-    learning_rate: float = Field(1e-4, gt=0)
+    epochs: int = Field(default=10000, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0)
     betas: tuple[float, float] = (0.8, 0.99)
-    eps: float = Field(1e-9, gt=0)
-    batch_size: int = Field(6, ge=1)
+    eps: float = Field(default=1e-9, gt=0)
+    batch_size: int = Field(default=6, ge=1)
     fp16_run: bool = False
     half_type: Literal["fp16", "bf16"] = "fp16"
-    lr_decay: float = Field(0.999875, gt=0, le=1)
-    segment_size: int = Field(10240, ge=HOP)
+    lr_decay: float = Field(default=0.999875, gt=0, le=1)
+    segment_size: int = Field(default=10240, ge=HOP)
     init_lr_ratio: float = 1  # unused upstream
-    warmup_epochs: int = Field(0, ge=0)
+    warmup_epochs: int = Field(default=0, ge=0)
     c_mel: float = 45
     c_kl: float = 1.0
     use_sr: bool = True  # unused upstream
     max_speclen: int = 512  # unused upstream
     port: str = "8001"  # unused: this studio trains in one process
-    keep_ckpts: int = Field(3, ge=0)
+    keep_ckpts: int = Field(default=3, ge=0)
     all_in_mem: bool = False
     vol_aug: bool = False
 
@@ -81,7 +81,7 @@ class DataConfig(_Section):
     filter_length: int = 2048
     hop_length: int = HOP
     win_length: int = 2048
-    n_mel_channels: int = Field(80, ge=1)
+    n_mel_channels: int = Field(default=80, ge=1)
     mel_fmin: float = 0.0
     mel_fmax: float | None = 22050
     # Absent from files older than this field, which were trained with "left".
@@ -92,26 +92,26 @@ class ModelConfig(_Section):
     """Sizes and switches of the generator. Channel counts unless the name says otherwise."""
 
     section: ClassVar[str] = "model"
-    inter_channels: int = Field(192, ge=2, multiple_of=2)
-    hidden_channels: int = Field(192, ge=2)
-    filter_channels: int = Field(768, ge=1)
-    n_heads: int = Field(2, ge=1)
-    n_layers: int = Field(6, ge=1)
-    kernel_size: int = Field(3, ge=1)
-    p_dropout: float = Field(0.1, ge=0, lt=1)
+    inter_channels: int = Field(default=192, ge=2, multiple_of=2)
+    hidden_channels: int = Field(default=192, ge=2)
+    filter_channels: int = Field(default=768, ge=1)
+    n_heads: int = Field(default=2, ge=1)
+    n_layers: int = Field(default=6, ge=1)
+    kernel_size: int = Field(default=3, ge=1)
+    p_dropout: float = Field(default=0.1, ge=0, lt=1)
     resblock: Literal["1", "2"] = "1"
     resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11)
     resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
     upsample_rates: tuple[int, ...] = (8, 8, 2, 2, 2)
-    upsample_initial_channel: int = Field(512, ge=32)
+    upsample_initial_channel: int = Field(default=512, ge=32)
     upsample_kernel_sizes: tuple[int, ...] = (16, 16, 4, 4, 4)
     n_layers_q: int = 3  # unused upstream
-    n_layers_trans_flow: int = Field(3, ge=1)
-    n_flow_layer: int = Field(4, ge=1)
+    n_layers_trans_flow: int = Field(default=3, ge=1)
+    n_flow_layer: int = Field(default=4, ge=1)
     use_spectral_norm: bool = False
-    gin_channels: int = Field(768, ge=1)
-    ssl_dim: int = Field(768, ge=1)
-    n_speakers: int = Field(200, ge=1)
+    gin_channels: int = Field(default=768, ge=1)
+    ssl_dim: int = Field(default=768, ge=1)
+    n_speakers: int = Field(default=200, ge=1)
     vocoder_name: str = "nsf-hifigan"
     speech_encoder: str = "vec768l12"
     speaker_embedding: bool = False  # unused upstream

@@ -16,6 +16,7 @@ from core.nn.flow import CouplingFlow, ResidualFlow
 from core.nn.hifigan import NsfHifiGan
 from core.nn.masks import cut, length_mask, random_starts
 from core.nn.noise import Noise, as_noise
+from core.nn.weight_norm import fold_weight_norm
 
 SEGMENT_FRAMES = 20
 
@@ -197,10 +198,23 @@ def build_flow(config: SovitsConfig) -> CouplingFlow:
 def build_generator(config: SovitsConfig) -> nn.Module:
     """A generator with fresh weights: upstream's for its vocoders, the studio's own for `lite`.
 
-    Both have `forward(...) -> TrainOutput` for training and `infer(...)` for use.
+    Both answer to the same `infer(...)`; how each is trained is its recipe's matter.
     """
     if config.model.vocoder_name == "lite":
         from core.engines.sovits.lite import LiteGenerator
 
         return LiteGenerator(config)
     return SovitsGenerator(config)
+
+
+def prepare_for_inference(generator: nn.Module) -> nn.Module:
+    """Make a generator fast and small for `infer`, in place; it cannot be trained or saved for upstream afterwards.
+
+    Weight norm is folded once, the posterior encoder (training only) is dropped, gradients are switched off. The
+    output stays the same to about 1e-5. Does nothing beyond eval mode to a generator of another family. Returns it.
+    """
+    generator.eval().requires_grad_(False)
+    if isinstance(generator, SovitsGenerator):
+        generator.enc_q = None
+        fold_weight_norm(generator)
+    return generator

@@ -1,4 +1,4 @@
-"""Pitch as the so-vits-svc generator sees it: embedding bins, the log scale, and its normal form. Tensors, any device."""
+"""Pitch as the so-vits-svc generator sees it: embedding bins, the log scale, and its normal form. On tensors."""
 
 import math
 

@@ -1,0 +1,117 @@
+"""Reading and writing generator and discriminator weights: upstream's `G_<step>.pth` and safetensors, both strict.
+
+An upstream file is `{"model": tensors, "iteration": epoch, "optimizer": AdamW state, "learning_rate": float}`. A file
+"released" by upstream's compressor lacks the posterior encoder (`enc_q.*`), which only training needs: that one
+absence is allowed, and only where the caller asks for inference. Nothing else is ever filled in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core import atomic
+from core.engines.sovits.config import SovitsConfig
+from core.engines.sovits.model import SovitsGenerator, build_generator, prepare_for_inference
+from core.errors import ModelFileError
+from core.models.safe_load import load_checkpoint, load_tensors, strict_load
+
+POSTERIOR_PREFIX = "enc_q."
+
+
+@dataclass(frozen=True)
+class UpstreamCheckpoint:
+    """The parts of an upstream training file."""
+
+    tensors: dict[str, Tensor]
+    iteration: int  # upstream counts epochs here
+    learning_rate: float
+    optimizer: dict[str, Any]
+
+
+def read_upstream(path: Path) -> UpstreamCheckpoint:
+    """Read `G_*.pth` or `D_*.pth`, tensors on the CPU. Raises ModelFileError if it is damaged or something else."""
+    data = load_checkpoint(path)
+    if not isinstance(data, Mapping) or not isinstance(data.get("model"), Mapping):
+        raise ModelFileError(
+            f"{path.name} is not a so-vits-svc checkpoint: it has no table of tensors called 'model'.",
+            "Choose a G_*.pth or D_*.pth file.",
+            where=str(path),
+        )
+    return UpstreamCheckpoint(
+        tensors=dict(data["model"]),
+        iteration=int(data.get("iteration") or 0),
+        learning_rate=float(data.get("learning_rate") or 0.0),
+        optimizer=dict(data.get("optimizer") or {}),
+    )
+
+
+def write_upstream(
+    path: Path, module: nn.Module, *, iteration: int, learning_rate: float, optimizer: Mapping[str, Any] | None = None
+) -> None:
+    """Write a file that upstream resumes from, atomically. Raises NoSpace where the disk is full."""
+    data = {
+        "model": {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()},
+        "iteration": iteration,
+        "optimizer": dict(optimizer) if optimizer is not None else torch.optim.AdamW(module.parameters()).state_dict(),
+        "learning_rate": learning_rate,
+    }
+    with atomic.file(path) as temporary:
+        torch.save(data, temporary)
+
+
+def write_tensors(path: Path, module: nn.Module, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a module's tensors as safetensors, atomically, under all their names.
+
+    Shared tensors are written once per name, because a reader of the upstream layout expects every name.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
+    with atomic.file(path) as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt", **(metadata or {})})
+
+
+def load_generator(path: Path, config: SovitsConfig, *, for_inference: bool = False) -> nn.Module:
+    """A generator with the weights of `path` (.pth or .safetensors), on the CPU, in float32.
+
+    `for_inference` prepares it (`prepare_for_inference`) and accepts a released file without `enc_q`. Half-precision
+    files are widened. Where a shared flow's names disagree, `flow.wn.*` wins, as upstream has it. Raises
+    ModelFileError naming missing, extra and wrong-shaped tensors.
+    """
+    generator = build_generator(config)
+    tensors = load_tensors(path)
+    released = not any(name.startswith(POSTERIOR_PREFIX) for name in tensors)
+    if for_inference and released and isinstance(generator, SovitsGenerator):
+        generator.enc_q = None
+    strict_load(generator, tensors, str(path))
+    return prepare_for_inference(generator) if for_inference else generator
+
+
+def load_discriminator(path: Path, discriminator: nn.Module) -> None:
+    """Put the weights of `path` into a discriminator. Raises ModelFileError naming what does not fit."""
+    strict_load(discriminator, load_tensors(path), str(path))
+
+
+def release(source: Path, target: Path, *, half: bool = False) -> None:
+    """Write what inference needs of a generator file, as safetensors: without `enc_q`, in float16 if `half`.
+
+    Raises ModelFileError if `source` is no generator.
+    """
+    from safetensors.torch import save_file
+
+    tensors = load_tensors(source)
+    if "emb_g.weight" not in tensors:
+        raise ModelFileError(
+            f"{source.name} is not a so-vits-svc generator.", "Choose a G_*.pth file.", where=str(source)
+        )
+    kept = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous().clone()
+        for name, tensor in tensors.items()
+        if not name.startswith(POSTERIOR_PREFIX)
+    }
+    with atomic.file(target) as temporary:
+        save_file(kept, temporary, metadata={"format": "pt"})
