@@ -1,0 +1,135 @@
+"""Write mono sound as WAV (16-bit), FLAC (16-bit) or MP3, atomically, the same bytes for the same samples."""
+
+import os
+import struct
+import wave
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from numpy.typing import NDArray
+
+from core import atomic
+from core.audio.decode import probe, stream
+from core.audio.resample import resample
+from core.errors import BadInput
+
+AudioFormat = Literal["wav", "flac", "mp3"]
+FORMATS: tuple[AudioFormat, ...] = ("wav", "flac", "mp3")
+
+_WAV_LIMIT_BYTES = 2**32 - 2**20
+_MP3_RATES = (32000, 44100, 48000)  # lame also knows lower ones, but turns the level down by 0.4 dB there
+_MP3_BIT_RATE = 256_000
+_FRAME_SAMPLES = 4096
+# RIFF INFO identifiers of the tags that have one; others go to the comment.
+_INFO = {"title": b"INAM", "artist": b"IART", "album": b"IPRD", "date": b"ICRD", "comment": b"ICMT", "encoder": b"ISFT"}
+
+
+def to_int16(audio: NDArray[np.floating]) -> NDArray[np.int16]:
+    """Samples at full scale 1.0 as 16-bit integers: nearest step of 1/32768, clipped, no dither (repeatable).
+
+    Values that are not finite become 0, so that one bad sample cannot become a full-scale click.
+    """
+    scaled = np.rint(np.nan_to_num(np.asarray(audio, np.float32), nan=0.0, posinf=0.0, neginf=0.0) * 32768.0)
+    return np.clip(scaled, -32768, 32767).astype(np.int16)
+
+
+def wav_bytes(audio: NDArray[np.floating], rate_hz: int, tags: Mapping[str, str] | None = None) -> bytes:
+    """A complete 16-bit mono WAV file. `audio` [n]. Raises BadInput above the format's 4 GB."""
+    data = to_int16(audio).astype("<i2", copy=False).tobytes()
+    if len(data) > _WAV_LIMIT_BYTES:
+        raise BadInput("The result is too long for a WAV file (4 GB).", "Choose FLAC instead.")
+    fmt = struct.pack("<HHIIHH", 1, 1, rate_hz, rate_hz * 2, 2, 16)
+    chunks = [(b"fmt ", fmt)]
+    if tags:
+        chunks.append((b"LIST", b"INFO" + b"".join(_chunk(key, text) for key, text in _info_tags(tags).items())))
+    chunks.append((b"data", data))
+    body = b"WAVE" + b"".join(_chunk(key, content) for key, content in chunks)
+    return struct.pack("<4sI", b"RIFF", len(body)) + body
+
+
+def _chunk(key: bytes, content: bytes) -> bytes:
+    return struct.pack("<4sI", key, len(content)) + content + b"\0" * (len(content) % 2)
+
+
+def _info_tags(tags: Mapping[str, str]) -> dict[bytes, bytes]:
+    known: dict[bytes, bytes] = {}
+    other: list[str] = []
+    for key, value in tags.items():
+        if key.lower() in _INFO:
+            known[_INFO[key.lower()]] = value.encode("utf-8") + b"\0"
+        else:
+            other.append(f"{key}={value}")
+    if other:
+        before = known.get(b"ICMT", b"").rstrip(b"\0").decode("utf-8")
+        known[b"ICMT"] = "; ".join(([before] if before else []) + other).encode("utf-8") + b"\0"
+    return known
+
+
+def write_audio(
+    path: str | os.PathLike[str],
+    audio: NDArray[np.floating],
+    rate_hz: int,
+    fmt: AudioFormat | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Path:
+    """Put `audio` [n] (full scale 1.0) at `path`; `fmt` defaults to the name's ending. Returns the path.
+
+    What was there stays until the new file is whole. MP3 is written at 32, 44.1 or 48 kHz: other rates are
+    resampled to the next of these. Raises BadInput (unknown format, no samples, too long for WAV), NoSpace.
+    """
+    target = Path(path)
+    chosen = (fmt or target.suffix.lstrip(".")).lower()
+    if chosen not in FORMATS:
+        raise BadInput(f"{chosen or 'No format'!r} cannot be written.", f"Choose one of {', '.join(FORMATS)}.")
+    mono = np.asarray(audio)
+    if mono.ndim != 1:
+        raise ValueError(f"write_audio wants mono [n], got shape {mono.shape}")
+    if mono.size == 0:
+        raise BadInput(f"There is no sound to write to {target.name}.", "Choose a recording that has sound in it.")
+    if chosen == "wav":
+        atomic.write_bytes(target, wav_bytes(mono, rate_hz, tags))
+        return target
+    if chosen == "mp3" and rate_hz not in _MP3_RATES:
+        wanted = next((known for known in _MP3_RATES if known >= rate_hz), _MP3_RATES[-1])
+        mono, rate_hz = resample(mono, rate_hz, wanted), wanted
+    with atomic.file(target) as temp:
+        _encode(temp, to_int16(mono), rate_hz, chosen, tags or {})
+    return target
+
+
+def _encode(path: Path, samples: NDArray[np.int16], rate_hz: int, fmt: str, tags: Mapping[str, str]) -> None:
+    # bitexact keeps the library's version out of the file, so that equal samples give equal bytes.
+    with av.open(f"file:{path}", "w", format=fmt, options={"fflags": "+bitexact"}) as container:
+        container.metadata.update({key: value for key, value in tags.items() if value})
+        codec, sample_format = ("flac", "s16") if fmt == "flac" else ("libmp3lame", "s16p")
+        track = container.add_stream(codec, rate=rate_hz, layout="mono", format=sample_format)
+        assert isinstance(track, AudioStream)
+        track.codec_context.options = {"flags": "+bitexact"}
+        if fmt == "mp3":
+            track.codec_context.bit_rate = _MP3_BIT_RATE
+        for start in range(0, samples.size, _FRAME_SAMPLES):
+            piece = samples[start : start + _FRAME_SAMPLES]
+            frame = AudioFrame.from_ndarray(piece[None], format=sample_format, layout="mono")
+            frame.sample_rate = rate_hz
+            frame.pts = start
+            container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+
+
+def read_wav(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
+    """A WAV file's sound as mono float32 [n] and its rate; 16-bit mono reads without the decoder. Raises BadInput."""
+    try:
+        with wave.open(os.fspath(path), "rb") as handle:
+            if handle.getsampwidth() == 2 and handle.getnchannels() == 1:
+                data = handle.readframes(handle.getnframes())
+                whole = np.frombuffer(data[: len(data) // 2 * 2], "<i2")
+                return whole.astype(np.float32) / 32768.0, handle.getframerate()
+    except (wave.Error, EOFError, OSError):
+        pass  # another kind of WAV, or no file at all: the decoder reads it or says what is wrong
+    info = probe(path)
+    return np.concatenate(list(stream(path, info.rate_hz))), info.rate_hz
