@@ -1,8 +1,8 @@
 """Checkpoint generations on disk: written whole or not at all, verified when read, pruned.
 
-A generation is a folder `step_00001000` of safetensors files and one `state.json`, made whole before it gets its name. Its
-`manifest.json`, written last, holds the size and sha256 of every other file. A folder without a manifest, or whose files
-differ from it, is damaged and is never loaded.
+A generation is a folder `step_00001000` of safetensors files and one `state.json`, made whole before it gets its name.
+Its `manifest.json`, written last, holds the size and sha256 of every other file. A folder without a manifest, or whose
+files differ from it, is damaged and is never loaded.
 """
 
 import hashlib
@@ -150,7 +150,7 @@ def load_generation(path: Path) -> Generation:
 def load_newest(folder: Path) -> tuple[Generation | None, list[str]]:
     """The newest generation that is whole, and a line for each newer one that is not.
 
-    A damaged generation is set aside as `NAME.damaged` (the newest such is kept for a look), so that it is met only once.
+    A damaged generation is set aside as `NAME.damaged` (the newest one is kept for a look), so that it is met once.
 
     Raises:
         ModelFileError: there are generations and every one is damaged: training never restarts at zero by itself.

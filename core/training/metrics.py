@@ -23,7 +23,7 @@ class MetricsLog:
         """
         Args:
             folder: the run folder.
-            purge_step: after a resume, the step gone back to: TensorBoard then hides what an earlier process logged later.
+            purge_step: after a resume, the first step to come: TensorBoard hides what was logged from there on before.
         """
         from torch.utils.tensorboard import SummaryWriter
 
@@ -41,7 +41,7 @@ class MetricsLog:
         self.close()
 
     def scalars(self, step: int, values: Mapping[str, float], wall_time: float) -> None:
-        """One log step. Names are TensorBoard tags ("loss/g/mel"); values that are not finite become null in the file."""
+        """One log step. Names are TensorBoard tags ("loss/g/mel"); what is not finite becomes null in the file."""
         row: dict[str, Any] = {"step": step, "wall_time": wall_time}
         row.update({name: value if math.isfinite(value) else None for name, value in values.items()})
         try:

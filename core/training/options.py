@@ -26,7 +26,7 @@ class TrainOptions(BaseModel):
     batch_size: int = Field(default=0, ge=0)
     """Clips (or segments) a step; 0: the preset's own."""
     segment_frames: int = Field(default=0, ge=0)
-    """Frames (512 samples) of one training segment; 0: the preset's own (lite 64; standard and tiny 20 of whole clips)."""
+    """Frames (512 samples) of one training segment; 0: the preset's own (lite 64; standard and tiny 20)."""
     learning_rate: float = Field(default=0.0, ge=0.0, le=1.0)
     """Base learning rate of both optimisers; 0: the preset's own."""
     adversarial_from_step: int = Field(default=-1, ge=-1)

@@ -29,7 +29,7 @@ def capture(device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def restore(tensors: dict[str, Tensor], data: dict[str, Any], device: torch.device) -> None:
-    """Put back what `capture` took. A CUDA state is ignored where training goes on on a CPU, and the other way round."""
+    """Put back what `capture` took. A CUDA state is ignored where training goes on on a CPU, and vice versa."""
     torch.set_rng_state(tensors["torch"])
     if device.type == "cuda" and "cuda" in tensors:
         torch.cuda.set_rng_state(tensors["cuda"], device)

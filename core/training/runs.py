@@ -149,7 +149,7 @@ def open_run(runs_dir: Path, name: str) -> Run:
 
 
 def list_runs(runs_dir: Path, voice: str | None = None) -> list[RunInfo]:
-    """Readable runs, newest first, of one voice or of all. One marked running whose process is gone is "interrupted"."""
+    """Readable runs, newest first, of one voice or all. One marked running whose process is gone is "interrupted"."""
     found: list[RunInfo] = []
     if not runs_dir.is_dir():
         return found

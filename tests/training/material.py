@@ -1,5 +1,6 @@
 """Small synthetic voices and models for the tests of training and conversion: real parts, reduced sizes."""
 
+import itertools
 import wave
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class BandEncoder(ContentEncoder):
     def encode(self, wav16k: torch.Tensor) -> torch.Tensor:
         spectrum = torch.stft(wav16k, 640, 320, window=torch.hann_window(640), return_complex=True).abs()
         edges = torch.linspace(0, spectrum.shape[0], DIM + 1).long().tolist()
-        bands = torch.stack([spectrum[a:b].mean(0) for a, b in zip(edges[:-1], edges[1:], strict=True)])
+        bands = torch.stack([spectrum[a:b].mean(0) for a, b in itertools.pairwise(edges)])
         return torch.log(bands[:, : max(1, wav16k.numel() // 320)] + 1e-3).T.contiguous()
 
 

@@ -1,7 +1,7 @@
 """Training data: clips with their cached features, cut and batched the same way every time.
 
-A batch is a function of (seed, epoch, place in the epoch) alone. The sampler's position is therefore two integers, and a
-resumed run sees exactly the batches that an uninterrupted one would have seen.
+A batch is a function of (seed, epoch, place in the epoch) alone. The sampler's position is therefore two integers,
+and a resumed run sees exactly the batches that an uninterrupted one would have seen.
 """
 
 import math
@@ -141,8 +141,8 @@ class _Cut:
 class TrainingSet:
     """Batches of cuts, by (epoch, place).
 
-    With a fixed plan an epoch holds every clip as often as segments fit in it (so that every second of the recordings counts
-    alike), each time at a new random place; otherwise it holds every clip once. The order is new in every epoch.
+    With a fixed plan an epoch holds every clip as often as segments fit in it (so that every second of the recordings
+    counts alike), each time at a new random place; otherwise it holds every clip once. Every epoch has a new order.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class TrainingSet:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch; the rest that fills no batch is left out, of fewer clips than a batch some come twice."""
+        """Batches of an epoch. A rest that fills no batch is left out; of fewer clips than a batch some come twice."""
         return max(1, len(self._entries) // self.batch_size)
 
     def batch(self, epoch: int, place: int) -> Batch:

@@ -1,4 +1,4 @@
-"""A trained voice as a folder that conversion (and a person) can take away: model.safetensors, config.json, card.json."""
+"""A trained voice as a folder to convert with, or to take away: model.safetensors, config.json, card.json."""
 
 import json
 import shutil
@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from core import atomic
+from core.engines.sovits.checkpoint import load_generator
 from core.engines.sovits.config import SovitsConfig, load_config
 from core.errors import ModelFileError, NotFound
 from core.training.generations import save_tensors, sha256_of
@@ -72,29 +73,17 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def load_model(folder: Path, device: str = "cpu", *, fold: bool = True) -> VoiceModel:
-    """Load a voice model strictly.
-
-    Args:
-        folder: as `export_model` wrote it.
-        device: where to put it.
-        fold: make it ready for inference (weight norm folded, training-only parts dropped).
+def load_model(folder: Path, device: str = "cpu") -> VoiceModel:
+    """Load a voice model strictly and make it ready for inference.
 
     Raises:
         NotFound: there is no model.
         ModelFileError: a tensor is missing, extra or has another shape; the file is damaged.
     """
-    from core.engines.sovits.model import build_generator, prepare_for_inference
-    from core.models.safe_load import load_tensors, strict_load
-
     card = read_card(folder)
     config = load_config(folder / CONFIG_FILE)
-    generator = build_generator(config)
-    strict_load(generator, load_tensors(folder / MODEL_FILE), str(folder / MODEL_FILE))
-    generator = generator.to(device).eval()
-    if fold:
-        prepare_for_inference(generator)
-    return VoiceModel(folder, generator, config, card)
+    generator = load_generator(folder / MODEL_FILE, config, for_inference=True)
+    return VoiceModel(folder, generator.to(device).eval(), config, card)
 
 
 def voice_models(models_dir: Path) -> list[Path]:

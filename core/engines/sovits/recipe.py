@@ -9,15 +9,15 @@ Families: `core.engines.sovits.vits_recipe.VitsRecipe` (presets standard and tin
 
 Order of one training step, driven by the trainer::
 
-    batch = recipe.prepare_batch(batch)                         # on the device, no gradients, float32
+    batch = recipe.prepare_batch(batch)                     # on the device, no gradients, float32
     with autocast:
-        outputs = recipe.forward(batch, step)                   # one generator pass, with gradients
-    d = recipe.discriminator_losses(batch, outputs, step)       # None: no discriminator yet; d.total.backward(), step D
-    g = recipe.generator_losses(batch, outputs, step)           # sees the updated discriminator; g.total.backward(), step G
+        outputs = recipe.forward(batch, step)               # one generator pass, with gradients
+    d = recipe.discriminator_losses(batch, outputs, step)   # None: no discriminator yet; else backward, step D
+    g = recipe.generator_losses(batch, outputs, step)       # sees the updated discriminator; backward, step G
 
-Randomness: a recipe draws only from torch's default generators (their state is saved with every checkpoint), so that a
-resumed run repeats the uninterrupted one bit for bit on a CPU. A recipe keeps no other state that changes over steps: what
-depends on progress is computed from `step`.
+Randomness: a recipe draws only from torch's default generators (their state is saved with every checkpoint), so that
+a resumed run repeats the uninterrupted one bit for bit on a CPU. A recipe keeps no other state that changes over steps:
+what depends on progress is computed from `step`.
 """
 
 from abc import ABC, abstractmethod
@@ -79,8 +79,8 @@ class SegmentPlan:
     n_frames: int
     """Frames of a cut."""
     fixed: bool
-    """True: every item has exactly `n_frames` (a random place; shorter clips are padded). False: whole clips, except that
-    a clip longer than `longer_than` frames is cut to `n_frames` at a random place; a batch is padded to its longest."""
+    """True: every item has exactly `n_frames` (a random place; shorter clips are padded). False: whole clips, but one
+    longer than `longer_than` frames is cut to `n_frames` at a random place; a batch is padded to its longest."""
     longer_than: int = 0
     """Only where `fixed` is False."""
 
@@ -92,11 +92,11 @@ class Losses:
     total: Tensor
     """Scalar with gradient: the weighted sum that is minimised."""
     parts: dict[str, Tensor]
-    """Weighted terms by short name ("mel", "kl", "adv", ...), detached scalars; logged as loss/g/NAME or loss/d/NAME."""
+    """Weighted terms by short name ("mel", "kl", "adv", ...), detached scalars; logged as loss/g/NAME, loss/d/NAME."""
 
 
 class Recipe(ABC):
-    """One family's half of training. Constructor of every recipe: `Recipe(config: SovitsConfig, options: TrainOptions)`.
+    """One family's half of training. Constructor of every recipe: `(config: SovitsConfig, options: TrainOptions)`.
 
     The trainer moves the modules to the device and calls `.train()` / `.eval()`; the recipe never moves them.
     """
@@ -112,8 +112,8 @@ class Recipe(ABC):
 
     generator: nn.Module
     discriminator: nn.Module | None
-    """None where a recipe never trains against one. It is built at construction, even where it starts later, because its
-    weights and its optimiser are part of every checkpoint."""
+    """None where a recipe never trains against one. It is built at construction, even where it starts later, because
+    its weights and its optimiser are part of every checkpoint."""
 
     @abstractmethod
     def segments(self) -> SegmentPlan:
@@ -121,7 +121,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def prepare_batch(self, batch: Batch) -> Batch:
-        """Compute what the losses need beside the batch (spectrograms, masks), under no_grad, in float32, on the device.
+        """Compute what the losses need beside the batch (spectrograms, masks): under no_grad, float32, on the device.
 
         Returns a batch with `extra` filled (use `dataclasses.replace`). Random augmentation belongs here.
         """
@@ -130,7 +130,7 @@ class Recipe(ABC):
     def forward(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Run the generator in train mode; called under autocast. The result goes to both loss functions unchanged.
 
-        Must hold "audio" [B, 1, N] (the rendered waveform) and "target" [B, 1, N] (the matching piece of the recording).
+        Must hold "audio" [B, 1, N], the rendered waveform, and "target" [B, 1, N], that piece of the recording.
         """
 
     @abstractmethod
@@ -142,8 +142,11 @@ class Recipe(ABC):
 
     @abstractmethod
     def generator_losses(self, batch: Batch, outputs: dict[str, Tensor], step: int) -> Losses:
-        """Losses of the generator, after the discriminator's update. The discriminator's parameters are frozen during this
-        call, gradients flow through it to the audio. Called under autocast; cast to float32 what must be exact."""
+        """Losses of the generator, after the discriminator's update.
+
+        The discriminator's parameters are frozen during this call; gradients flow through it to the audio. Called under
+        autocast; cast to float32 what must be exact.
+        """
 
     @torch.no_grad()
     def render(self, units: Tensor, f0_hz: Tensor, uv: Tensor, volume: Tensor, sid: Tensor, seed: int) -> Tensor:

@@ -39,7 +39,8 @@ def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         ctx: settings, progress and the wish to stop.
 
     Returns:
-        {"run", "step", "steps", "model": folder of the exported voice or None, "stopped": bool, "probe": figures or None}.
+        {"run", "step", "steps", "model": folder of the exported voice, "stopped": bool, "probe": figures of a render};
+        model and probe are None for a run that was stopped before its first step.
 
     Raises:
         StudioError: what is wrong and what to do; run.json then holds state "failed" and the same words.

@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 
 READ_AHEAD = 6
 """Batches made ahead for a GPU."""
-CHECK_EVERY_S = 0.3
-"""How often a stop is looked for and progress told, at most."""
 Precision = Literal["fp32", "fp16", "bf16"]
 
 
@@ -35,8 +33,8 @@ class Stoppable(Protocol):
     def cancel_requested(self) -> bool:
         """A stop was asked for."""
 
-    def progress(self, fraction: float, message: str = "") -> None:
-        """Tell how far it is."""
+    def report(self, fraction: float | None, message: str) -> None:
+        """Show progress; never raises."""
 
 
 class Diverged(StudioError):
@@ -216,16 +214,13 @@ class Trainer:
         """
         on_gpu = self.device.type == "cuda"
         window = _Window()
-        self._log_wall = last_check = time.monotonic()
+        self._log_wall = time.monotonic()
         stopped = False
         with BatchStream(self.dataset, self._epoch, self._place, READ_AHEAD if on_gpu else 0, pin=on_gpu) as stream:
             while self.step < self.options.steps:
-                now = time.monotonic()
-                if now - last_check >= CHECK_EVERY_S or not on_gpu:
-                    last_check = now
-                    if ctx.cancel_requested:
-                        stopped = True
-                        break
+                if ctx.cancel_requested:
+                    stopped = True
+                    break
                 self._one_step(stream, window)
                 self._after_step(ctx, metrics, window)
         self.info.step = self.step
@@ -326,11 +321,10 @@ class Trainer:
         metrics.scalars(self.step, values, time.time())
         self.info.step = self.step
         self.run.write(self.info)
-        with contextlib.suppress(StudioError):  # a cancel is seen by the loop itself, which then saves
-            ctx.progress(
-                self.step / self.options.steps,
-                f"step {self.step}/{self.options.steps} · loss {self._last_loss:.2f} · {rate:.1f} steps/s",
-            )
+        loss = f"{self._last_loss:.2f}"
+        ctx.report(
+            self.step / self.options.steps, f"step {self.step}/{self.options.steps} · loss {loss} · {rate:.1f} steps/s"
+        )
         window.__init__()  # type: ignore[misc]
 
     # ---- small things

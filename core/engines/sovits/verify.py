@@ -1,7 +1,7 @@
 """Proof that an exported voice can be used, made in a process that has never seen the training.
 
-Run as `python -m core.engines.sovits.verify MODEL_DIR CLIP_WAV FEATURES`: prints one JSON line, exit code 0 if the model
-loads strictly and renders finite, audible sound within bounds.
+Run as `python -m core.engines.sovits.verify MODEL_DIR CLIP_WAV FEATURES`: prints one JSON line, exit code 0 if the
+model loads strictly and renders finite, audible sound within bounds.
 """
 
 import json
