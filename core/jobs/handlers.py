@@ -1,0 +1,53 @@
+"""Which code does which kind of job. Targets are named, not imported: the page stays light, workers import one."""
+
+import importlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core.errors import BadInput
+
+if TYPE_CHECKING:
+    from core.jobs.context import JobContext
+
+HandlerFunction = Callable[[dict[str, Any], "JobContext"], dict[str, Any]]
+_TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Handler:
+    """One kind of job.
+
+    Attributes:
+        target: "package.module:function" with the signature (params, ctx) -> result, both JSON.
+        lane: jobs of one lane run one after another.
+        grace_s: how long a cancelled job may take to save before its processes are ended.
+    """
+
+    target: str
+    lane: str
+    grace_s: float = 10.0
+
+
+HANDLERS: dict[str, Handler] = {
+    "prep": Handler("core.dataset.prepare:run_prepare", lane="work"),
+    "train": Handler("core.engines.sovits.train:run_train", lane="train", grace_s=60.0),
+    "convert": Handler("core.engines.sovits.convert:run_convert", lane="work"),
+}
+
+
+def find(handlers: Mapping[str, Handler], kind: str) -> Handler:
+    """The handler of a kind. Raises BadInput."""
+    if kind not in handlers:
+        raise BadInput(f"There is no kind of job {kind!r}.", f"The kinds are: {', '.join(handlers)}.", where="kind")
+    return handlers[kind]
+
+
+def resolve(target: str) -> HandlerFunction:
+    """Import a target. Raises BadInput if it is not a "module:function"; ImportError, AttributeError as they come."""
+    if not _TARGET.fullmatch(target):
+        raise BadInput(f"{target!r} is not a handler.", where="target")
+    module, _, name = target.partition(":")
+    function: HandlerFunction = getattr(importlib.import_module(module), name)
+    return function
