@@ -1,0 +1,1 @@
+"""Front door 2: HTTP. Routes translate requests to the Studio facade and its errors to status codes, no more."""

@@ -1,0 +1,36 @@
+"""GET /api/jobs, GET /api/jobs/{id}, POST /api/jobs/{id}/cancel and /retry."""
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Query
+
+if TYPE_CHECKING:
+    from core.studio import Studio
+
+
+def router(studio: "Studio") -> APIRouter:
+    """The routes about jobs."""
+    routes = APIRouter(prefix="/api/jobs", tags=["jobs"])
+
+    @routes.get("")
+    def list_jobs(limit: int = Query(50, ge=1, le=1000)) -> list[dict[str, Any]]:
+        """The newest jobs."""
+        return [job.to_dict() for job in studio.jobs(limit)]
+
+    @routes.get("/{job_id}")
+    def show_job(job_id: int) -> dict[str, Any]:
+        """One job with its progress, result or error."""
+        return studio.job(job_id).to_dict()
+
+    @routes.post("/{job_id}/cancel", status_code=202)
+    def cancel_job(job_id: int) -> dict[str, Any]:
+        """Ask a job to stop; it saves what it has first."""
+        studio.cancel(job_id)
+        return studio.job(job_id).to_dict()
+
+    @routes.post("/{job_id}/retry", status_code=201)
+    def retry_job(job_id: int) -> dict[str, Any]:
+        """Queue the same work again as a new job."""
+        return studio.retry(job_id).to_dict()
+
+    return routes

@@ -1,0 +1,54 @@
+"""The one web application: health, the API, and (unless left out) TensorBoard and the page."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+
+from api import errors
+from api.guard import Guard, Rules
+from api.routes import jobs, voices
+
+if TYPE_CHECKING:
+    from core.studio import Studio
+
+
+def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str, ...] = ()) -> FastAPI:
+    """The application over `studio`.
+
+    Light: nothing here imports torch or Gradio; the page builds itself in a thread once the server runs, so
+    `/health` answers at once. `allowed_hosts` are further names under which this server is reached (`*` as wildcard).
+    """
+    app = FastAPI(title="Timbre Studio", docs_url="/docs", redoc_url=None)
+    started = time.monotonic()
+    errors.install(app)
+
+    @app.get("/health", tags=["health"])
+    def health() -> dict[str, Any]:
+        """Answers as soon as the server is up."""
+        return {"ok": True, "name": "timbre-studio", "uptime_s": round(time.monotonic() - started, 3)}
+
+    @app.get("/api/status", tags=["health"])
+    def status() -> dict[str, Any]:
+        """Device, disk and what is running."""
+        from dataclasses import asdict
+
+        now = studio.status()
+        return {
+            "device": asdict(now.device),
+            "disk_free_bytes": now.disk_free_bytes,
+            "running": [job.to_dict() for job in now.running],
+            "queued": now.queued,
+        }
+
+    app.include_router(voices.router(studio))
+    app.include_router(jobs.router(studio))
+    if with_page:
+        from ui.shell import mount
+        from ui.tensorboard import mount_tensorboard
+
+        mount_tensorboard(app, studio.settings.runs)
+        mount(app, studio)
+    rules = Rules(host=studio.settings.host, token=studio.settings.token, allowed_hosts=allowed_hosts)
+    app.add_middleware(Guard, rules=rules)
+    return app
