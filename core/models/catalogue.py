@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.errors import NotFound
+from core.paths import REPO_ROOT
 from core.settings import Settings
 
 
@@ -121,14 +122,24 @@ def locate(settings: Settings, name: str) -> Presence:
     if not one.files:
         return Presence(one, "present", None)
     folder = settings.pretrain_dir / one.folder
+    missing = locate_in(folder, one)
+    if not missing:
+        return Presence(one, "present", folder)
+    shipped = REPO_ROOT / "pretrain" / one.folder
+    if one.ships and shipped != folder and locate_in(shipped, one) == ():
+        # A pretrain folder of one's own need not repeat what comes with the repository.
+        return Presence(one, "present", shipped)
+    return Presence(one, "absent" if len(missing) == len(one.files) else "partial", folder, missing)
+
+
+def locate_in(folder: Path, one: CatalogueEntry) -> tuple[str, ...]:
+    """The files of an entry that `folder` lacks; empty files do not count as there."""
     missing: list[str] = []
     for wanted in one.files:
         choices = (wanted,) if isinstance(wanted, str) else wanted
         if not any(_is_whole(folder / choice) for choice in choices):
             missing.append(" or ".join(choices))
-    if not missing:
-        return Presence(one, "present", folder)
-    return Presence(one, "absent" if len(missing) == len(one.files) else "partial", folder, tuple(missing))
+    return tuple(missing)
 
 
 def present(settings: Settings) -> dict[str, Presence]:
