@@ -23,8 +23,11 @@ from core.nn.spectral import mel_spectrogram
 from core.training.options import TrainOptions
 
 SEGMENT_FRAMES = 64
-ADVERSARIAL_FRAMES = 24
-"""Frames of each item that the discriminator sees: it costs more than the generator."""
+ADVERSARIAL_ITEMS = 6
+ADVERSARIAL_FRAMES = 20
+"""The discriminator sees this many items of a batch and frames of each: it costs more than the generator."""
+ADVERSARIAL_SHARE = 0.4
+"""Part of the run, its end, in which the discriminator takes part."""
 WARM_UP_STEPS = 200
 GAIN_DB = 6.0
 """Training gain is drawn from -GAIN_DB .. +GAIN_DB, so that the level of a song to convert does not matter."""
@@ -62,7 +65,7 @@ class LiteRecipe(Recipe):
         self.segment_frames = options.segment_frames or SEGMENT_FRAMES
         self.total_steps = options.steps
         asked = options.adversarial_from_step
-        self.adversarial_from = asked if asked >= 0 else options.steps // 2
+        self.adversarial_from = asked if asked >= 0 else int(options.steps * (1 - ADVERSARIAL_SHARE))
 
     def segments(self) -> SegmentPlan:
         return SegmentPlan(n_frames=self.segment_frames, fixed=True)
@@ -88,9 +91,9 @@ class LiteRecipe(Recipe):
             length = min(ADVERSARIAL_FRAMES, batch.units.shape[-1]) * HOP
             spare = (batch.lengths * HOP - length).clamp(min=0)
             starts = (torch.rand(len(spare), device=spare.device) * (spare + 1)).long()
-            places = starts[:, None] + torch.arange(length, device=spare.device)
-            outputs["audio_window"] = outputs["audio"][:, 0].gather(1, places)
-            outputs["target_window"] = outputs["target"][:, 0].gather(1, places)
+            places = (starts[:, None] + torch.arange(length, device=spare.device))[:ADVERSARIAL_ITEMS]
+            for name in ("audio", "target"):
+                outputs[f"{name}_window"] = outputs[name][:ADVERSARIAL_ITEMS, 0].gather(1, places)
         return outputs
 
     def discriminator_losses(self, batch: Batch, outputs: dict[str, Tensor], step: int) -> Losses | None:
