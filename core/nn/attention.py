@@ -64,7 +64,9 @@ class SelfAttention(nn.Module):
         for conv in (self.conv_q, self.conv_k, self.conv_v):
             nn.init.xavier_uniform_(conv.weight)
         if causal:
-            self.conv_k.load_state_dict(self.conv_q.state_dict())
+            with torch.no_grad():
+                for here, there in zip(self.conv_k.parameters(), self.conv_q.parameters(), strict=True):
+                    here.copy_(there)
         if window is not None:
             shape = (1, 2 * window + 1, self.head_channels)
             self.emb_rel_k = nn.Parameter(torch.randn(shape) * self.head_channels**-0.5)
