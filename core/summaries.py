@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -26,6 +26,7 @@ __all__ = [
     "clips_of",
     "models_of",
     "recordings_of",
+    "run_of",
 ]
 
 Value = TypeVar("Value")
@@ -195,3 +196,19 @@ def models_of(voice: "Voice") -> list[ModelSummary]:
                 )
             )
     return sorted(found, key=lambda model: model.created, reverse=True)
+
+
+def run_of(job: Job, runs: Iterable[RunSummary]) -> RunSummary | None:
+    """The run, among those of the job's voice, that a training job made or went on with, if it got that far."""
+    named = (job.result or {}).get("run") or job.params.get("resume")
+    for run in runs:
+        if named is not None:
+            if run.name == named:
+                return run
+        elif (
+            job.started_at is not None
+            and job.started_at <= run.started_at <= (job.finished_at or run.started_at)
+            and run.preset == job.params.get("preset", run.preset)
+        ):
+            return run  # one training at a time, so a run begun in the job's time is the job's
+    return None

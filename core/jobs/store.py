@@ -176,6 +176,10 @@ class JobStore:
         """Record where the job's log lies."""
         self._change("UPDATE jobs SET log = ? WHERE id = ?", (log, job_id))
 
+    def rename_voice(self, old: str, new: str) -> None:
+        """Move all jobs of a voice to its new name."""
+        self._change("UPDATE jobs SET voice = ? WHERE voice = ?", (new, old))
+
     def progress(self, job_id: int, fraction: float, message: str, eta_s: float | None) -> bool:
         """Store progress (0..1); returns whether a cancel was asked for."""
         rows = self._all(
