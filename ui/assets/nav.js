@@ -1,0 +1,84 @@
+/* Pages, the switches at the foot of the navigation, and events from server-drawn parts. */
+(() => {
+  const pages = () => [...document.querySelectorAll(".ts-page")].map((p) => p.id.replace("page-", ""));
+
+  const show = (focus) => {
+    const known = pages();
+    if (!known.length) return;
+    const wanted = location.hash.slice(1);
+    const page = known.includes(wanted) ? wanted : known[0];
+    const changed = document.body.dataset.page !== page;
+    document.body.dataset.page = page;
+    document.querySelectorAll(".ts-page").forEach((p) => p.classList.toggle("ts-open", p.id === "page-" + page));
+    mark();
+    if (changed) document.querySelector(".ts-work")?.scrollTo(0, 0);
+    document.getElementById("ts-pulse")?.click();
+    if (changed && focus) document.querySelector(`#page-${page} h1`)?.focus();
+  };
+
+  const mark = () => {
+    document.querySelectorAll(".ts-nav a[href]").forEach((a) => {
+      const here = a.getAttribute("href").split("#")[1] === document.body.dataset.page;
+      if (here) a.setAttribute("aria-current", "page");
+      else a.removeAttribute("aria-current");
+    });
+    document.querySelectorAll("[data-theme-choice]").forEach((b) =>
+      b.setAttribute("aria-pressed", String(b.dataset.themeChoice === TS.theme())));
+    document.querySelectorAll("[data-lang-choice]").forEach((b) =>
+      b.setAttribute("aria-pressed", String(TS.lang.startsWith(b.dataset.langChoice))));
+  };
+
+  TS.goto = (page) => { location.hash = page; };
+  TS.mark = mark;
+
+  // One listener for a server-drawn part: a click (or Enter) on [data-act] becomes a Gradio event "act".
+  TS.acts = (element, trigger) => {
+    element.addEventListener("click", (event) => {
+      const target = event.target.closest("[data-act]");
+      if (!target || target.disabled || target.getAttribute("aria-disabled") === "true") return;
+      event.preventDefault();
+      if (target.dataset.confirm && !confirm(target.dataset.confirm)) return;
+      trigger("act", { ...target.dataset });
+      if (target.dataset.page) TS.goto(target.dataset.page);
+    });
+  };
+
+  // TensorBoard is loaded when its tab is first seen: it starts a reader on the server.
+  TS.board = (box) => {
+    new IntersectionObserver((entries, observer) => {
+      if (!entries.some((e) => e.isIntersecting)) return;
+      observer.disconnect();
+      const frame = document.createElement("iframe");
+      frame.title = "TensorBoard";
+      frame.src = `${TS.root}/tensorboard/${TS.isDark() ? "?darkMode=true" : ""}#timeseries`;
+      box.append(frame);
+    }).observe(box);
+  };
+
+  document.addEventListener("click", (event) => {
+    const theme = event.target.closest("[data-theme-choice]");
+    if (theme) { TS.setTheme(theme.dataset.themeChoice); mark(); }
+    const lang = event.target.closest("[data-lang-choice]");
+    if (lang) TS.setLanguage(lang.dataset.langChoice);
+    if (event.target.closest("[data-new-voice]")) document.querySelector("#voice-new")?.click();
+    const jump = event.target.closest("a[href*='#']");
+    if (jump) {
+      event.preventDefault();
+      location.hash = jump.getAttribute("href").split("#")[1];
+    }
+  });
+  addEventListener("hashchange", () => show(true));
+
+  // Alt+1 … Alt+6 open the pages.
+  addEventListener("keydown", (event) => {
+    if (!event.altKey || event.ctrlKey || event.metaKey || !/^[1-9]$/.test(event.key)) return;
+    const page = pages()[Number(event.key) - 1];
+    if (page) { event.preventDefault(); TS.goto(page); }
+  });
+
+  // Gradio draws asynchronously: open the page as soon as it is there, and keep marks right after redraws.
+  new MutationObserver(() => {
+    if (!document.body) return;
+    if (!document.body.dataset.page || !document.querySelector(".ts-page.ts-open")) show(false);
+  }).observe(document.documentElement, { childList: true, subtree: true });
+})();

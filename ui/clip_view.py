@@ -1,0 +1,102 @@
+"""What the Dataset page shows of clips: summary, table, and one clip in detail."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import StudioError
+from ui.controls import clock, esc, number, state_badge
+from ui.players import Source, player_html
+from ui.plots import histogram_svg
+from ui.texts import Texts
+
+if TYPE_CHECKING:
+    from core.dataset.clips import Clip
+    from core.studio import Studio
+
+MAX_ROWS = 2000  # more rows than this are of no use to look at, and slow
+VERDICTS = ("accepted", "review", "rejected")
+
+
+def summary_html(t: Texts, clips: "Sequence[Clip]") -> str:
+    """Minutes accepted, counts by verdict, histogram of lengths, and what the figures mean for training."""
+    if not clips:
+        return ""
+    accepted = [c for c in clips if c.verdict == "accepted"]
+    total_s = sum(c.duration_s for c in accepted)
+    counts = Counter(c.verdict for c in clips)
+    figures = "".join(
+        f'<div><b>{value}</b><span>{esc(label)}</span></div>' for value, label in (
+            (number(total_s / 60), t("dataset.minutes")),
+            (counts["accepted"], t("state.accepted")),
+            (counts["review"], t("state.review")),
+            (counts["rejected"], t("state.rejected")),
+        ))
+    longest = max(12.0, max(c.duration_s for c in clips))
+    chart = histogram_svg([c.duration_s for c in accepted], 0, longest, 24, t("dataset.lengths"), "s")
+    advice = t("dataset.advice_little") if total_s < 300 else t("dataset.advice_enough")
+    return (f'<div class="ts-summary"><div class="ts-figures">{figures}</div>'
+            f'<figure><figcaption>{esc(t("dataset.lengths"))}</figcaption>{chart}</figure>'
+            f'<p class="ts-muted">{esc(advice)}</p></div>')
+
+
+def clip_table(t: Texts, clips: "Sequence[Clip]") -> str:
+    """One row per clip, with the switch that shows one verdict only."""
+    if not clips:
+        return (f'<div class="ts-empty ts-empty-box"><p>{esc(t("dataset.no_clips"))}</p>'
+                f'<p class="ts-muted">{esc(t("dataset.no_clips_hint"))}</p></div>')
+    counts = Counter(c.verdict for c in clips)
+    filters = "".join(
+        f'<button type="button" class="ts-seg" data-filter="{name}" aria-pressed="{"true" if name == "all" else "false"}">'
+        f'{esc(t("dataset.filter_all") if name == "all" else t(f"state.{name}"))} {n}</button>'
+        for name, n in (("all", len(clips)), *((v, counts[v]) for v in VERDICTS)))
+    head = "".join(f'<th scope="col"{cls}>{esc(t(f"clip.{name}"))}</th>' for name, cls in (
+        ("name", ""), ("length", ' class="ts-num"'), ("lufs", ' class="ts-num"'), ("snr", ' class="ts-num"'),
+        ("peak", ' class="ts-num"'), ("verdict", ""), ("reason", "")))
+    rows = "".join(_row(t, clip) for clip in clips[:MAX_ROWS])
+    more = (f'<p class="ts-muted">{esc(t("dataset.more_clips", shown=MAX_ROWS, n=len(clips)))}</p>'
+            if len(clips) > MAX_ROWS else "")
+    return (f'<div class="ts-table-head"><div class="ts-segs" role="group" aria-label="{esc(t("dataset.filter"))}">'
+            f'{filters}</div><span class="ts-muted">{esc(t("dataset.keys"))}</span></div>'
+            f'<div class="ts-table-box"><table class="ts-table" aria-label="{esc(t("dataset.clips"))}" '
+            f'role="grid" aria-multiselectable="true"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+            f"{more}")
+
+
+def _row(t: Texts, clip: "Clip") -> str:
+    name = Path(clip.audio).name
+    reasons = ", ".join(t.of("reason", r) for r in clip.reasons)
+    if clip.by_user:
+        reasons = t("clip.by_you") + (f" ({reasons})" if reasons else "")
+    return (
+        f'<tr data-id="{esc(clip.id)}" data-verdict="{esc(clip.verdict)}" tabindex="-1" aria-selected="false">'
+        f'<td class="ts-ell" title="{esc(name)}">{esc(name)}</td><td class="ts-num">{number(clip.duration_s)} s</td>'
+        f'<td class="ts-num">{number(clip.lufs)}</td><td class="ts-num">{number(clip.snr_db, 0)}</td>'
+        f'<td class="ts-num">{number(clip.peak_db)}</td><td>{state_badge(t, clip.verdict)}</td>'
+        f'<td class="ts-ell ts-muted" title="{esc(reasons)}">{esc(reasons)}</td></tr>')
+
+
+def clip_detail(t: Texts, studio: "Studio", voice: str, clip: "Clip | None") -> str:
+    """One clip: waveform, player, figures, and the buttons that judge it."""
+    if clip is None:
+        return f'<div class="ts-detail ts-empty">{esc(t("clip.choose"))}</div>'
+    try:
+        path = clip_path(studio, voice, clip)
+    except StudioError as error:
+        return f'<div class="ts-detail ts-problem">{esc(error.message)}</div>'
+    name = Path(clip.audio).name
+    place = f"{clip.source} {clock(clip.start_s)}–{clock(clip.end_s)}" if clip.source else ""
+    buttons = (
+        f'<button type="button" class="ts-btn" data-clip-verdict="accepted">{esc(t("clip.keep"))}</button>'
+        f'<button type="button" class="ts-btn" data-clip-verdict="rejected">{esc(t("clip.reject"))}</button>'
+        f'<button type="button" class="ts-btn" data-clip-step="-1">{esc(t("clip.previous"))}</button>'
+        f'<button type="button" class="ts-btn" data-clip-step="1">{esc(t("clip.next"))}</button>')
+    return (f'<div class="ts-detail"><div class="ts-detail-head"><b class="ts-ell">{esc(name)}</b>'
+            f'<span class="ts-muted ts-ell ts-grow">{esc(place)}</span>{buttons}</div>'
+            f"{player_html(t, [Source(name, path)])}</div>")
+
+
+def clip_path(studio: "Studio", voice: str, clip: "Clip") -> Path:
+    """Where the clip's audio lies."""
+    return studio.settings.voices_dir / voice / clip.audio
