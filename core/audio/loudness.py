@@ -93,23 +93,31 @@ def rms_db(x: NDArray[np.floating]) -> float:
 
 
 def normalize(
-    x: NDArray[np.floating], rate_hz: int, target_lufs: float, ceiling_dbtp: float = -1.0
+    x: NDArray[np.floating],
+    rate_hz: int,
+    target_lufs: float,
+    ceiling_dbtp: float = -1.0,
+    *,
+    loudness: float | None = None,
 ) -> NDArray[np.float32]:
     """`x` at `target_lufs`, its true peak never above `ceiling_dbtp`.
 
     A gain (40 dB at most), then a look-ahead limiter; where the limiter took loudness away, a little more gain makes up
     for it. What cannot reach the target without being crushed stays softer. Sound too short to have a loudness
-    (< 400 ms) is set by its RMS; silence is returned as it is.
+    (< 400 ms) is set by its RMS; silence is returned as it is. `loudness`: LUFS of `x`, where it is known already.
     """
     audio = np.asarray(x, np.float32)
-    loudness = integrated_lufs(audio, rate_hz)
+    loudness = integrated_lufs(audio, rate_hz) if loudness is None else loudness
     if math.isinf(loudness):
         loudness = rms_db(audio)
     if math.isinf(loudness) or loudness < _ABSOLUTE_GATE_LUFS:
         return audio.copy()
     gain_db = min(target_lufs - loudness, _MAX_GAIN_DB)
     wanted = loudness + gain_db
-    out = limit(_gained(audio, gain_db), rate_hz, ceiling_dbtp)
+    louder = _gained(audio, gain_db)
+    out = limit(louder, rate_hz, ceiling_dbtp)
+    if np.array_equal(out, louder):
+        return out
     for _ in range(_MAKE_UP_ROUNDS):
         missing = wanted - integrated_lufs(out, rate_hz)
         if not _CLOSE_LU < missing < math.inf:
