@@ -10,9 +10,7 @@ from core.audio.loudness import integrated_lufs
 
 MAX_SNR_DB = 80.0  # beyond 13 bits nobody hears the floor, and digital silence has none at all
 _FRAME_S = 0.025
-_FULL_SCALE = (
-    0.985  # above what resampling leaves of a flattened crest, below what clean peaks reach more than by chance
-)
+_FULL_SCALE = 0.985  # resampling leaves most of a flattened crest above this; clean sound is there by chance only
 _FLAT_STEP = 1e-4
 _FLAT_SAMPLES = 4
 _ACTIVE_DB = 25.0  # frames within this of the loud ones are taken for voice

@@ -128,7 +128,7 @@ def speech_spans(
 def spans_from_probabilities(
     probabilities: NDArray[np.float32], duration_s: float, params: VadParams | None = None
 ) -> list[Span]:
-    """Spans from frame probabilities [n_frames] by hysteresis: sorted, apart from each other, inside [0, duration_s]."""
+    """Spans from frame probabilities [n_frames] by hysteresis: sorted, apart, inside [0, duration_s]."""
     params = params or VadParams()
     spans: list[tuple[float, float]] = []
     for start, end in _hysteresis(probabilities, params):

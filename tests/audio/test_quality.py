@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -34,7 +34,7 @@ def test_clean_synthetic_speech_has_no_noise(speech: Path) -> None:
     quality = measure(x, RATE)
     assert quality.snr_db > 25
     assert quality.clipped_fraction == 0
-    assert measure(np.where(np.abs(x) < 1e-3, 0, x).astype(np.float32), RATE).snr_db == MAX_SNR_DB
+    assert measure(np.concatenate([x, np.zeros(x.size // 4, np.float32)]), RATE).snr_db == MAX_SNR_DB
 
 
 def test_a_clip_without_a_pause_borrows_the_recordings_floor() -> None:
@@ -77,6 +77,7 @@ def test_silent_empty_tiny_and_offset() -> None:
     hnp.arrays(np.float32, st.integers(0, 4000), elements=st.floats(-1.5, 1.5, width=32)),
     st.sampled_from([8000, 44100]),
 )
+@settings(max_examples=40)
 def test_figures_stay_in_their_ranges(x: np.ndarray, rate: int) -> None:
     quality = measure(x, rate)
     assert quality.duration_s == x.size / rate
@@ -88,6 +89,7 @@ def test_figures_stay_in_their_ranges(x: np.ndarray, rate: int) -> None:
 
 
 @given(hnp.arrays(np.float32, st.integers(0, 500), elements=st.floats(-1, 1, width=32)), st.integers(1, 600))
+@settings(max_examples=50)
 def test_a_waveform_holds_every_peak(x: np.ndarray, n: int) -> None:
     drawn = peaks(x, n)
     assert drawn.shape == (n, 2)

@@ -1,11 +1,12 @@
 """The speech detector finds speech, keeps its state over blocks, and its spans are well formed."""
 
+import importlib.util
 import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -34,14 +35,21 @@ def test_blocks_change_nothing_and_a_new_detector_is_fresh(sentence: np.ndarray)
     assert np.array_equal(probabilities([sentence]), whole)
 
 
-def test_probabilities_equal_the_packages_own(sentence: np.ndarray) -> None:
-    silero = pytest.importorskip("silero_vad")
-    import torch
-
-    model = silero.load_silero_vad(onnx=True)
-    part = sentence[: 3 * RATE_HZ // 512 * 512]
-    expected = [float(model(torch.from_numpy(frame.copy()), RATE_HZ)) for frame in part.reshape(-1, 512)]
-    assert np.allclose(probabilities([part]), expected, atol=2e-3)
+def test_many_frames_at_once_equal_the_packages_streaming_model(sentence: np.ndarray) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    spec = importlib.util.find_spec("silero_vad")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    model = onnxruntime.InferenceSession(f"{spec.submodule_search_locations[0]}/data/silero_vad.onnx")
+    frames = sentence[: 3 * RATE_HZ // 512 * 512].reshape(-1, 512)
+    state, context, expected = np.zeros((2, 1, 128), np.float32), np.zeros(64, np.float32), []
+    for frame in frames:
+        inputs = {"input": np.concatenate([context, frame])[None], "state": state, "sr": np.array(RATE_HZ)}
+        value, state = model.run(None, inputs)
+        expected.append(value.item())
+        context = frame[-64:]
+    assert max(expected) > 0.9
+    assert np.allclose(probabilities([frames.reshape(-1)]), expected, atol=2e-3)
 
 
 def test_finds_speech_between_silences(sentence: np.ndarray) -> None:
@@ -66,6 +74,7 @@ def test_silence_and_noise_hold_no_speech() -> None:
     st.floats(0, 0.5),
     st.floats(0, 0.5),
 )
+@settings(max_examples=50)
 def test_spans_are_sorted_apart_and_inside(p: np.ndarray, min_speech: float, min_silence: float, pad: float) -> None:
     duration = p.size * FRAME_S
     params = VadParams(min_speech_s=min_speech, min_silence_s=min_silence, pad_s=pad)
