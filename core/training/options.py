@@ -1,8 +1,8 @@
 """What a person chooses for a training run. Light: no torch here, the page and the command line import it."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import BadInput
 
@@ -12,8 +12,8 @@ class TrainOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    voice: str
-    """Folder name of the voice whose accepted clips are trained on."""
+    voice: str = ""
+    """Folder name of the voice whose accepted clips are trained on. Required, but not to resume a run."""
     preset: Literal["standard", "tiny", "lite"] = "lite"
     encoder: str = "builtin"
     """Content encoder, a name of core.features.encoders."""
@@ -49,6 +49,12 @@ class TrainOptions(BaseModel):
     resume: str | None = None
     """Name of a run to go on with; every option but `steps` is then taken from that run."""
 
+    @model_validator(mode="after")
+    def _names_a_voice(self) -> Self:
+        if not self.voice and not self.resume:
+            raise ValueError("choose a voice to train")
+        return self
+
 
 def parse_options(params: dict[str, Any]) -> TrainOptions:
     """TrainOptions of a mapping.
@@ -59,5 +65,5 @@ def parse_options(params: dict[str, Any]) -> TrainOptions:
     try:
         return TrainOptions.model_validate(params)
     except ValidationError as err:
-        lines = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in err.errors()]
+        lines = [f"{'.'.join(str(p) for p in e['loc']) or 'voice'}: {e['msg']}" for e in err.errors()]
         raise BadInput("training options: " + "; ".join(lines), "Correct the named options.") from err
