@@ -5,6 +5,7 @@ import logging
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import BadInput, StudioError
 
@@ -26,7 +27,7 @@ def answer(error: StudioError, status: int | None = None) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Make `app` answer StudioErrors, bad requests and surprises in this one form."""
+    """Make `app` answer StudioErrors and bad requests in this one form."""
 
     async def on_studio_error(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, StudioError)
@@ -37,11 +38,36 @@ def install(app: FastAPI) -> None:
         parts = [f"{'.'.join(str(step) for step in item['loc'])}: {item['msg']}" for item in error.errors()]
         return answer(BadInput(f"The request cannot be used: {'; '.join(parts)}.", "Correct it; /docs shows its form."))
 
-    async def on_surprise(request: Request, error: Exception) -> JSONResponse:
-        # The door's boundary: the traceback goes to the log, the caller gets a sentence.
-        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return answer(StudioError("Something went wrong inside the studio.", "The studio's log has the details."), 500)
-
     app.add_exception_handler(StudioError, on_studio_error)
     app.add_exception_handler(RequestValidationError, on_bad_request)
-    app.add_exception_handler(Exception, on_surprise)
+
+
+class Surprises:
+    """ASGI middleware: what nobody foresaw becomes one sentence, with the traceback in the log.
+
+    Not an exception handler, because Starlette raises the error again behind one and the server then prints it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on; answer 500 where nothing was answered yet."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception as err:  # the door's boundary
+            _LOG.error("%s %s failed", scope["method"], scope["path"], exc_info=err)
+            if begun:
+                raise  # half an answer cannot be taken back: let the server cut the connection
+            hint = "The details are in the studio's log."
+            await answer(StudioError("Something went wrong inside the studio.", hint), 500)(scope, receive, send)

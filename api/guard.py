@@ -26,7 +26,8 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORM_BYTES = 4096
 _WRONG_TOKEN_DELAY_S = 0.5
 _FORM = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Timbre Studio</title>
-<style>body{font:15px system-ui;display:grid;place-items:center;height:90vh;margin:0}input,button{font:inherit;padding:6px}
+<style>body{font:15px system-ui;display:grid;place-items:center;height:90vh;margin:0}
+input,button{font:inherit;padding:6px}
 </style><form method="post" action="/login"><label>Token&ensp;令牌&ensp;
 <input type="password" name="token" autofocus autocomplete="current-password"></label>
 <button>Open / 打开</button></form></html>"""

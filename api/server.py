@@ -50,5 +50,6 @@ def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str
         mount_tensorboard(app, studio.settings.runs)
         mount(app, studio)
     rules = Rules(host=studio.settings.host, token=studio.settings.token, allowed_hosts=allowed_hosts)
-    app.add_middleware(Guard, rules=rules)
+    app.add_middleware(errors.Surprises)
+    app.add_middleware(Guard, rules=rules)  # added last, so it sees a request first
     return app

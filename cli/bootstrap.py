@@ -84,7 +84,9 @@ class Plan:
 
     def need_bytes(self) -> int:
         """Free space that a first installation asks for, from the line `# disk-gb: N` of requirements.txt."""
-        found = re.search(r"^# disk-gb:\s*([\d.]+)", (self.folder / "requirements.txt").read_text("utf-8"), re.MULTILINE)
+        found = re.search(
+            r"^# disk-gb:\s*([\d.]+)", (self.folder / "requirements.txt").read_text("utf-8"), re.MULTILINE
+        )
         return int(float(found.group(1)) * 1e9) if found else 0
 
 

@@ -104,7 +104,9 @@ def _open() -> Any:
     try:
         library = ctypes.cdll.LoadLibrary(espeakng_loader.get_library_path())
     except OSError as err:
-        raise Unavailable(f"The espeak-ng library does not load: {err}", "Reinstall the package espeakng-loader.") from err
+        raise Unavailable(
+            f"The espeak-ng library does not load: {err}", "Reinstall the package espeakng-loader."
+        ) from err
     library.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
     library.espeak_SetSynthCallback.argtypes = [_CALLBACK_TYPE]
     library.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
@@ -130,7 +132,9 @@ def speak(text: str, speaker: Speaker = WOMAN) -> tuple[NDArray[np.float32], int
     with _lock:
         library = _open()
         if library.espeak_SetVoiceByName(speaker.name.encode()) != 0:
-            raise BadInput(f"espeak-ng has no voice '{speaker.name}'.", "Use one that its package lists, such as en-us+f3.")
+            raise BadInput(
+                f"espeak-ng has no voice '{speaker.name}'.", "Use one that its package lists, such as en-us+f3."
+            )
         for parameter, value in (
             (_RATE_WPM, speaker.rate_wpm),
             (_VOLUME, 90),

@@ -70,7 +70,9 @@ class Copy:
         env = {key: value for key, value in os.environ.items() if not key.startswith(("TIMBRE_", "PIP_"))}
         env |= {"PIP_CONFIG_FILE": os.devnull, "TIMBRE_LAUNCH_PYTHON": sys.executable} | environ
         command = [str(self.root / "launch.sh"), *arguments]
-        return subprocess.run(command, cwd=cwd or "/", env=env, capture_output=True, text=True, timeout=240, check=False)
+        return subprocess.run(
+            command, cwd=cwd or "/", env=env, capture_output=True, text=True, timeout=240, check=False
+        )
 
     @property
     def stamp(self) -> Path:
@@ -221,13 +223,15 @@ def test_no_python_says_what_to_install(tmp_path: Path) -> None:
 
 
 def test_launch_bat_holds_together() -> None:
-    """What can be judged of it here: line ends, ASCII (the console's code page is not ours), labels, the shared script."""
+    """What can be judged of it here: line ends, ASCII (the console's code page varies), labels."""
     raw = (REPO_ROOT / "launch.bat").read_bytes()
     assert raw.count(b"\n") == raw.count(b"\r\n")
     text = raw.decode("ascii")
     lines = text.splitlines()
     labels = {line[1:].strip() for line in lines if line.startswith(":")}
-    targets = {word.split()[0].strip(":") for line in lines for key in ("goto ", "call :") for word in line.split(key)[1:]}
+    targets = {
+        word.split()[0].strip(":") for line in lines for key in ("goto ", "call :") for word in line.split(key)[1:]
+    }
     assert targets
     assert targets <= labels
     assert r'"%~dp0cli\bootstrap.py" %*' in text

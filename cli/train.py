@@ -1,0 +1,58 @@
+"""`train`: a dataset in, a voice model out."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from cli.common import add_command, add_device, add_set, given, open_studio, parse_set, run_job
+from cli.doctor import show
+from core.checks import worst
+from core.errors import BadInput
+
+if TYPE_CHECKING:
+    from cli.output import Output
+
+
+def add(subparsers: Any) -> None:
+    """Add the command."""
+    parser = add_command(subparsers, "train", "Train a voice on its accepted clips, or go on with a run.")
+    parser.add_argument("voice", nargs="?", help="name of the voice (not needed with --resume)")
+    parser.add_argument("--preset", choices=("lite", "tiny", "standard"), help="model size (default: lite)")
+    parser.add_argument("--encoder", metavar="NAME", help="content encoder (default: builtin)")
+    parser.add_argument("--pitch", metavar="NAME", help="pitch predictor (default: fcpe)")
+    parser.add_argument("--steps", type=int, metavar="N", help="optimiser steps in all")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="clips a step; 0: the preset's own")
+    parser.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), help="number format (default: auto)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed (default: 1234)")
+    parser.add_argument("--name", metavar="RUN", help="name of the run's folder")
+    parser.add_argument("--resume", metavar="RUN", help="go on with this run")
+    parser.add_argument("--force", action="store_true", help="start even where the pre-flight says no")
+    add_set(parser, "training")
+    add_device(parser)
+
+
+def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
+    """Pre-flight, then train here and now. Ctrl-C saves and stops."""
+    studio = open_studio(options)
+    voice = options.voice
+    if options.resume and not voice:
+        voice = next((info.voice for info in studio.runs() if info.name == options.resume), None)
+        if voice is None:
+            raise BadInput(
+                f"There is no run '{options.resume}'.", "`app.py train --resume` takes a folder name of logs."
+            )
+    if not voice:
+        raise BadInput("Which voice?", "Name one: app.py train VOICE; `app.py voices` lists them.", where="voice")
+    chosen = given(options, "preset", "encoder", "pitch", "steps", "batch_size", "precision", "seed", "name", "resume")
+    params = {"voice": voice, **chosen, **parse_set(options.set)}
+    checks = studio.preflight(params)
+    show([check for check in checks if check.verdict != "ok"], out)
+    if worst(checks) == "fail" and not options.force:
+        failed = [check for check in checks if check.verdict == "fail"]
+        raise BadInput(
+            "Not started: " + "; ".join(f"{check.name}: {check.detail}" for check in failed),
+            " ".join(check.fix for check in failed if check.fix) + " (--force starts all the same.)",
+            where="pre-flight",
+        )
+    result = run_job(studio, "train", params, out)
+    out.line(f"Run {result['run']}, step {result['step']}: {result['model']}")
+    return {"voice": voice, **result}
