@@ -45,19 +45,25 @@ class JobStore:
             self._connection = self._open(busy_timeout_s)
 
     def _open(self, busy_timeout_s: float) -> sqlite3.Connection:
-        # Some network and FUSE disks (a mounted cloud drive) lack the shared memory that WAL needs.
-        for journal in ("WAL", "TRUNCATE"):
+        # Some network and FUSE disks (a mounted cloud drive) lack the shared memory that WAL needs, and may
+        # have let the file's header say WAL before they failed. Holding the file alone needs no shared memory,
+        # so that is how the header is set right.
+        plain = ("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = TRUNCATE", "PRAGMA locking_mode = NORMAL")
+        for preparation in ((), plain):
             connection = sqlite3.connect(
                 self.path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
             )
             try:
-                connection.execute(f"PRAGMA journal_mode = {journal}")
+                for statement in preparation:
+                    connection.execute(statement)
+                if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+                    connection.execute("PRAGMA journal_mode = WAL" if not preparation else plain[1])
                 connection.execute("PRAGMA synchronous = NORMAL")
                 migrate(connection, str(self.path))
                 return connection
             except sqlite3.OperationalError as err:
                 connection.close()
-                if journal == "TRUNCATE" or "locked" in str(err) or is_no_space(err):
+                if preparation or "locked" in str(err) or is_no_space(err):
                     raise
                 _log.warning("no write-ahead log in %s (%s); using a rollback journal", self.path.parent, err)
             except BaseException:
@@ -74,6 +80,12 @@ class JobStore:
         except sqlite3.OperationalError as err:
             if is_no_space(err):
                 raise no_space(err, None, self.path) from err
+            if "readonly" in str(err) or "unable to open" in str(err):
+                raise BadInput(
+                    f"The job database {self.path} cannot be written ({err}).",
+                    "Change the permissions of the workspace, or choose another one.",
+                    where=str(self.path),
+                ) from err
             raise Unavailable(
                 f"The job database {self.path.name} cannot be used now ({err}).",
                 "Another program may hold it; try again in a moment.",

@@ -67,7 +67,9 @@ def kills_itself(params: Params, ctx: JobContext) -> Params:
 def deaf_with_child(params: Params, ctx: JobContext) -> Params:
     """Ignores SIGTERM, and so does a grandchild that has left the session and lost its parent."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    code = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+    code = (
+        "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+    )
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     spawn = (
         "import subprocess,sys; p = subprocess.Popen([sys.executable, '-c', sys.argv[1]], start_new_session=True,"

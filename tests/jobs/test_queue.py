@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def test_a_job_runs_in_its_own_process_and_returns_its_result(bench: Bench, queu
     assert done.eta_s is None
     assert int(bench.file("began").read_text()) == done.pid != os.getpid()
     assert done.created_at <= done.started_at <= done.finished_at
-    assert "starts, process" in open(done.log, encoding="utf-8").read()
+    assert "starts, process" in Path(done.log).read_text(encoding="utf-8")
 
 
 def test_progress_and_eta_are_seen_while_it_runs(bench: Bench, queue: JobQueue) -> None:
@@ -61,7 +62,7 @@ def test_a_bug_is_one_clean_sentence_and_its_traceback_is_in_the_log(bench: Benc
     assert done.log in shown
     assert "Traceback" not in shown
     assert "only for the log" not in shown
-    log = open(done.log, encoding="utf-8").read()
+    log = Path(done.log).read_text(encoding="utf-8")
     assert "Traceback" in log
     assert "only for the log" in log
 
@@ -237,7 +238,7 @@ def test_a_locked_database_delays_but_loses_nothing(bench: Bench, queue: JobQueu
     (bench.root / "go").touch()
     log = bench.store.get(job.id).log
     # Its worker has given up once and said so; it tries again until the other lets go.
-    bench.until(lambda: "not stored yet" in open(log, encoding="utf-8").read(), "the worker to meet the lock")
+    bench.until(lambda: "not stored yet" in Path(log).read_text(encoding="utf-8"), "the worker to meet the lock")
     other.execute("ROLLBACK")
     other.close()
     assert bench.ended(job).state == "completed"
