@@ -1,0 +1,1 @@
+"""Makes the built-in content encoder: corpus, teacher, training, evaluation."""
