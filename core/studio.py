@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core import atomic, device, foreground, summaries
 from core.checks import Check
 from core.errors import BadInput, Conflict, NotFound, StudioError
+from core.jobs.context import ForegroundContext
 from core.jobs.handlers import HANDLERS, Handler
 from core.jobs.model import ACTIVE, Job
 from core.jobs.queue import JobQueue
@@ -136,9 +137,12 @@ class Studio:
                 where=voice,
             )
 
-    def add_recordings(self, voice: str, paths: Iterable[Path]) -> "ImportReport":
+    def add_recordings(
+        self, voice: str, paths: Iterable[Path], on_progress: Callable[[float, str], None] | None = None
+    ) -> "ImportReport":
         """Copy recordings (files, or folders with all below) into a voice. Raises NotFound, NoSpace."""
-        return self._voices.import_recordings(self._voices.get(voice), [Path(path) for path in paths], None)
+        context = ForegroundContext(self.settings, on_progress)
+        return self._voices.import_recordings(self._voices.get(voice), [Path(path) for path in paths], context)
 
     def recordings(self, voice: str) -> list[RecordingInfo]:
         """The imported recordings; one that cannot be read says why."""
@@ -147,8 +151,16 @@ class Studio:
     # -- clips
 
     def prepare(self, voice: str, options: Mapping[str, Any] | None = None, files: Iterable[str] | None = None) -> Job:
-        """Queue the making of clips from the recordings (all, or the named ones)."""
+        """Queue the making of clips from the recordings (all, or the named ones).
+
+        Raises BadInput (see PrepareOptions), NotFound, Conflict (the voice has no recordings).
+        """
+        from core.dataset.options import parse_options
+
+        parse_options(dict(options or {}))
         name = self._voices.get(voice).name
+        if not self.recordings(name):
+            raise Conflict(f"The voice {name!r} has no recordings.", "Add some first.", where=name)
         params: dict[str, Any] = {"voice": name, "options": dict(options or {})}
         if files is not None:
             params["files"] = list(files)
@@ -217,14 +229,16 @@ class Studio:
     # -- conversion
 
     def convert(self, options: Mapping[str, Any]) -> Job:
-        """Queue a conversion (see ConvertOptions). Raises BadInput (no source), NotFound (voice)."""
-        source = options.get("source")
-        if not source or not Path(str(source)).is_file():
-            raise BadInput(f"There is no file {source} to convert.", "Choose an audio file.", where="source")
-        voice = self._voices.get(str(options.get("voice") or ""))
-        if not summaries.models_of(voice) and not options.get("model"):
-            raise NotFound(f"The voice {voice.name!r} has no trained model.", "Train it first.", where=voice.name)
+        """Queue a conversion. Raises BadInput (see ConvertOptions; no such source), NotFound (voice, model)."""
+        from core.engines.sovits.convert_options import parse_options
+
         params = {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
+        parsed = parse_options(params)
+        if not Path(parsed.source).is_file():
+            raise BadInput(f"There is no file {parsed.source} to convert.", "Choose an audio file.", where="source")
+        voice = self._voices.get(parsed.voice)
+        if parsed.model is None and not summaries.models_of(voice):
+            raise NotFound(f"The voice {voice.name!r} has no trained model.", "Train it first.", where=voice.name)
         return self._jobs.submit("convert", params, voice.name)
 
     def suggest_key(self, source: Path, voice: str, model: str | None = None) -> KeySuggestion:
