@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from core.dataset.clips import Clip, ClipTable
+from core.dataset.voices import Voice, VoiceStore
 from core.engines.sovits.config import SovitsConfig
 from core.engines.sovits.dataset import Example, wav_frames
 from core.engines.sovits.presets import preset
 from core.features import cache
 from core.features.encoders.base import ContentEncoder
+from core.settings import Settings
 
 RATE_HZ = 44100
 DIM = 24
@@ -79,3 +82,29 @@ def small_config(name: str = "lite") -> SovitsConfig:
             "upsample_initial_channel": 64,
         }
     return config.model_copy(update={"model": config.model.model_copy(update=small)})
+
+
+def make_voice(settings: Settings, name: str = "歌手 one", n_clips: int = 5, seconds: float = 0.8) -> Voice:
+    """A voice with accepted clips (and one that is rejected), as preparation leaves it."""
+    voice = VoiceStore(settings.voices_dir).create(name)
+    clips = []
+    for i in range(n_clips + 1):
+        path = write_clip(voice.sliced / f"clip{i}.wav", sung_vowel(seconds * (1 + 0.1 * i), 150 + 20 * i, i))
+        clips.append(
+            Clip(
+                id=f"clip{i}",
+                audio=path.relative_to(voice.path).as_posix(),
+                source="song.wav",
+                start_s=0.0,
+                end_s=seconds,
+                duration_s=wav_frames(path) * 512 / RATE_HZ,
+                lufs=-20.0,
+                peak_db=-3.0,
+                snr_db=40.0,
+                clipped_fraction=0.0,
+                sha256=cache.file_sha256(path),
+                verdict="accepted" if i < n_clips else "rejected",
+            )
+        )
+    ClipTable(voice).save(clips)
+    return voice

@@ -11,7 +11,7 @@ import torch
 
 from core import device as devices
 from core.engines.sovits import export, material
-from core.engines.sovits.config import SovitsConfig, load_config
+from core.engines.sovits.config import SovitsConfig, load_config, save_config
 from core.engines.sovits.dataset import TrainingSet
 from core.engines.sovits.presets import preset
 from core.engines.sovits.probe import Probes
@@ -218,7 +218,7 @@ def _config_of(run: Run, options: TrainOptions, encoder_dim: int) -> SovitsConfi
             )
         return config
     config = preset(options.preset, encoder=options.encoder, encoder_dim=encoder_dim, speakers=[options.voice])
-    config.save(run.config_file)
+    save_config(config, run.config_file)
     return config
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from core.engines.sovits.batches import BatchStream
 from core.engines.sovits.dataset import TrainingSet
 from core.engines.sovits.recipe import Batch, Losses, Recipe
-from core.errors import StudioError
+from core.errors import ModelFileError, StudioError
 from core.training import generations, optimiser_state, random_state
 from core.training.metrics import MetricsLog
 from core.training.options import TrainOptions
@@ -145,13 +145,19 @@ class Trainer:
         """Load the newest whole generation; False if there is none yet. Notes about damaged ones go to run.json.
 
         Raises:
-            ModelFileError: all generations are damaged, or one does not fit the model.
+            ModelFileError: all generations are damaged or gone, or one does not fit the model.
         """
         found, notes = generations.load_newest(self.run.checkpoints)
         for note in notes:
             log.warning(note)
         if notes:
             self.info.notes += notes
+        if found is None and self.info.saved_step:
+            raise ModelFileError(
+                f"The checkpoints of the run '{self.run.name}' are gone (it had saved step {self.info.saved_step}).",
+                "Put the folder 'checkpoints' back, or start a new run.",
+                where=str(self.run.checkpoints),
+            )
         if found is None:
             return False
         from core.models.safe_load import strict_load

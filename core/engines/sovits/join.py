@@ -1,0 +1,134 @@
+"""Cutting a long recording into pieces that can be rendered one by one, and joining the renders without clicks.
+
+Every piece is rendered with context of the recording around it. Neighbouring pieces are mixed over `FADE_S` at their
+border with gains that add up to one; next to silence a piece fades in and out over the same time. Both fades use sound
+from the context, so nothing of the piece itself is lost.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.audio.slicer import Chunk
+
+FADE_S = 0.015
+SEARCH_SHARE = 1 / 3
+"""A passage that is too long is cut at the quietest moment of the last third of what is allowed."""
+LONGEST_LIMIT_S = 60.0
+_LIMIT_CONTEXT_S = 0.25
+CEILING_DBTP = -0.1
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Samples [start, end) of the recording. Silent ones are not rendered."""
+
+    start: int
+    end: int
+    silent: bool
+
+
+def pieces_of(chunks: list[Chunk], rms: NDArray[np.floating], hop_samples: int, longest_samples: int) -> list[Piece]:
+    """Pieces that cover the chunks in order; none that sounds is longer than `longest_samples`.
+
+    `rms` is the level every `hop_samples`, as the slicer measured it.
+    """
+    pieces: list[Piece] = []
+    for chunk in chunks:
+        at = chunk.start_samples
+        if not chunk.silent:
+            while chunk.end_samples - at > longest_samples:
+                first = int((at + longest_samples * (1 - SEARCH_SHARE)) // hop_samples) + 1
+                last = max(first + 1, (at + longest_samples) // hop_samples)
+                cut = (first + int(np.argmin(rms[first:last]))) * hop_samples
+                pieces.append(Piece(at, cut, False))
+                at = cut
+        pieces.append(Piece(at, chunk.end_samples, chunk.silent))
+    return pieces
+
+
+def add_piece(
+    out: NDArray[np.float32], piece: Piece, rendered: NDArray[np.float32], lead_samples: int, fade_samples: int
+) -> None:
+    """Mix a render into the result.
+
+    Args:
+        out: [n_samples], the whole result.
+        piece: where the render belongs.
+        rendered: the piece with its context: sample `lead_samples` of it is sample `piece.start`.
+        lead_samples: context before the piece, at least half of the fade.
+        fade_samples: whole length of a fade (even); its middle lies on the border.
+    """
+    half = fade_samples // 2
+    head = half if piece.start > 0 else 0
+    tail = half if piece.end < out.size else 0
+    first, last = piece.start - head, min(piece.end + tail, out.size)
+    part = rendered[lead_samples - head : lead_samples - head + last - first]
+    # Where a piece is shorter than its fades, both gains apply.
+    gain = np.ones(last - first, np.float32)
+    if head:
+        n_head = min(2 * half, gain.size)
+        gain[:n_head] *= ramp(2 * half)[:n_head]
+    if tail:
+        n_tail = min(2 * half, gain.size)
+        gain[gain.size - n_tail :] *= ramp(2 * half)[::-1][2 * half - n_tail :]
+    out[first:last] += part * gain
+
+
+def ramp(n_samples: int) -> NDArray[np.float32]:
+    """[n], rising in a line; with its mirror image it adds up to one."""
+    return ((np.arange(n_samples) + 0.5) / n_samples).astype(np.float32)
+
+
+def limit_peaks(out: NDArray[np.float32], rate_hz: int) -> bool:
+    """Bring true peaks under `CEILING_DBTP` in place, part by part so that memory stays flat. True if any was above."""
+    from core.audio.limiter import limit, true_peak
+
+    ceiling = 10.0 ** (CEILING_DBTP / 20.0)
+    span, context = round(LONGEST_LIMIT_S * rate_hz), round(_LIMIT_CONTEXT_S * rate_hz)
+    held = np.zeros(0, np.float32)  # samples before the part, as they were
+    touched = False
+    for start in range(0, out.size, span):
+        end = min(start + span, out.size)
+        part = np.concatenate([held, np.asarray(out[start : end + context])])
+        lead = held.size
+        held = np.array(out[max(start, end - context) : end])
+        if true_peak(part) > ceiling:
+            out[start:end] = limit(part, rate_hz, CEILING_DBTP)[lead : lead + end - start]
+            touched = True
+    return touched
+
+
+def follow_loudness(out: NDArray[np.float32], source: NDArray[np.float32], rate_hz: int, share: float) -> None:
+    """Give the result the source's loudness over time, in place; both [N] at one rate.
+
+    out * rms_source^(1 - share) * max(rms_out, 1e-6)^(share - 1), levels over one second every half second, linear
+    between (spec/so_vits_svc.md section 4, "Loudness envelope"). share 1 changes nothing, 0 follows the source wholly.
+    """
+    if share == 1.0:
+        return
+    hop = rate_hz // 2
+    wanted, given = (_levels(x, hop) for x in (source, out))
+    block = 60 * rate_hz
+    for start in range(0, out.size, block):
+        at = np.arange(start, min(start + block, out.size))
+        level_in = _between(wanted, at, out.size)
+        level_out = np.maximum(_between(given, at, out.size), 1e-6)
+        out[at[0] : at[-1] + 1] *= (level_in ** (1.0 - share) * level_out ** (share - 1.0)).astype(np.float32)
+
+
+def _levels(x: NDArray[np.float32], hop: int) -> NDArray[np.float64]:
+    """RMS of frames of 2 * hop around every multiple of hop, zeros beyond the ends: [N // hop + 1]."""
+    n_hops = x.size // hop + 2
+    energy = np.zeros(n_hops + 1)
+    for index in range(n_hops):
+        part = x[index * hop : (index + 1) * hop].astype(np.float64)
+        energy[index + 1] = float(part @ part)
+    return np.sqrt((energy[:-1] + energy[1:]) / (2 * hop))[: x.size // hop + 1]
+
+
+def _between(levels: NDArray[np.float64], at: NDArray[np.int64], n_samples: int) -> NDArray[np.float64]:
+    """Levels stretched over n_samples, read at samples `at` (torch's linear interpolation, align_corners false)."""
+    position = (at + 0.5) * levels.size / n_samples - 0.5
+    return np.interp(position, np.arange(levels.size), levels)
