@@ -126,7 +126,10 @@ class Guard:
 
     async def _unproven(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.rules.knows(bearer.strip()):
+        # Header bytes reach us as Latin-1; a token may be UTF-8.
+        if scheme.lower() == "bearer" and self.rules.knows(
+            bearer.strip(" ").encode("latin-1").decode("utf-8", "replace")
+        ):
             return None
         if self.rules.has_session(headers.get("cookie", "")):
             return None

@@ -83,6 +83,12 @@ def open_studio(options: argparse.Namespace) -> "Studio":
     return Studio(settings)
 
 
+def known_voice(studio: "Studio", name: str) -> str:
+    """`name`, if there is such a voice. Raises NotFound."""
+    studio.clips(name)
+    return name
+
+
 def parse_set(pairs: list[str]) -> dict[str, Any]:
     """`["a=1", "b=x"]` -> `{"a": 1, "b": "x"}`: values are JSON where they parse, else text.
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.common import add_command, add_device, add_set, given, open_studio, parse_set, run_job
+from cli.common import add_command, add_device, add_set, given, known_voice, open_studio, parse_set, run_job
 from core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
     suffix = str(chosen.get("format", "wav"))
     if options.out and len(options.files) > 1 and options.out.is_file():
         raise BadInput(f"{options.out} is a file.", "For several files name a folder.", where="--out")
+    known_voice(studio, options.voice)
     made: list[dict[str, Any]] = []
     for source in options.files:
         params = {"voice": options.voice, "source": str(source.absolute()), **chosen}

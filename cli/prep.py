@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.common import add_command, add_device, add_set, given, open_studio, parse_set, run_job
+from cli.common import add_command, add_device, add_set, given, known_voice, open_studio, parse_set, run_job
 from core.errors import NotFound
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
         for name, reason in report.skipped:
             out.note(f"  skipped {name}: {reason}")
     else:
-        voice = options.voice
+        voice = known_voice(studio, options.voice)
     chosen = given(options, "slicer", "rate_hz", "target_lufs", "threshold_db", "min_clip_s", "max_clip_s")
     params = {"voice": voice, "options": {**chosen, **parse_set(options.set)}}
     result = run_job(studio, "prep", params, out)

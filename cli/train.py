@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from cli.common import add_command, add_device, add_set, given, open_studio, parse_set, run_job
+from cli.common import add_command, add_device, add_set, given, known_voice, open_studio, parse_set, run_job
 from cli.doctor import show
 from core.checks import worst
 from core.errors import BadInput
@@ -42,6 +42,7 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
             )
     if not voice:
         raise BadInput("Which voice?", "Name one: app.py train VOICE; `app.py voices` lists them.", where="voice")
+    known_voice(studio, voice)
     chosen = given(options, "preset", "encoder", "pitch", "steps", "batch_size", "precision", "seed", "name", "resume")
     params = {"voice": voice, **chosen, **parse_set(options.set)}
     checks = studio.preflight(params)
