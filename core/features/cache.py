@@ -64,16 +64,7 @@ def load(path: Path) -> Features:
     Raises:
         ModelFileError: the file is missing, not ours, or damaged.
     """
-    try:
-        with safe_open(path, "pt") as source:
-            meta = source.metadata() or {}
-            tensors = {name: source.get_tensor(name) for name in source.keys()}  # noqa: SIM118 (no mapping)
-    except (OSError, SafetensorError) as error:
-        raise _damaged(path, str(error)) from error
-    if meta.get("format") != _FORMAT or set(tensors) != {"units", "f0", "volume"}:
-        raise _damaged(path, "it holds something else")
-    if meta.get("checksum") != _checksum(tensors):
-        raise _damaged(path, "its checksum is wrong")
+    tensors, _ = _read(path)
     return Features(tensors["units"].float(), tensors["f0"], tensors["volume"])
 
 
@@ -191,10 +182,25 @@ def _is_whole(path: Path, digest: str) -> bool:
     if not path.is_file():
         return False
     try:
-        load(path)
+        _, note = _read(path)
     except ModelFileError:
         return False
-    return True
+    return note.get("audio_sha256") == digest
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Return the tensors and the note of one file, or raise ModelFileError."""
+    try:
+        with safe_open(path, "pt") as source:
+            note = json.loads((source.metadata() or {}).get("timbre", "{}"))
+            tensors = {name: source.get_tensor(name) for name in source.keys()}  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    if note.get("format") != _FORMAT or set(tensors) != {"units", "f0", "volume"}:
+        raise _damaged(path, "it holds something else")
+    if note.get("checksum") != _checksum(tensors):
+        raise _damaged(path, "its checksum is wrong")
+    return tensors, note
 
 
 def _describe(folder: Path, spec: FeatureSpec) -> None:
@@ -210,7 +216,9 @@ def _save(path: Path, features: Features, digest: str) -> None:
         "f0": features.f0.float().contiguous(),
         "volume": features.volume.float().contiguous(),
     }
-    meta = {"format": _FORMAT, "audio_sha256": digest, "checksum": _checksum(tensors)}
+    note = {"format": _FORMAT, "audio_sha256": digest, "checksum": _checksum(tensors)}
+    # One key only: safetensors writes several in random order, and equal features should be equal files.
+    meta = {"timbre": json.dumps(note, sort_keys=True)}
     with atomic.file(path) as temporary:
         save_file(tensors, temporary, metadata=meta)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import BadInput, Unavailable
+from core.errors import BadInput, ModelFileError, Unavailable
 from core.models import catalogue
 from core.paths import REPO_ROOT
 from core.settings import Settings
@@ -82,7 +82,15 @@ def create(name: str, device: str, settings: Settings) -> "ContentEncoder":
     if name not in ENCODERS:
         raise BadInput(f"Unknown content encoder {name!r}.", f"Use one of {', '.join(ENCODERS)}.")
     entry = ENCODERS[name]
-    return entry.make(_folder(name, entry, settings), device)
+    folder = _folder(name, entry, settings)
+    encoder = entry.make(folder, device)
+    if encoder.dim != entry.dim:
+        raise ModelFileError(
+            f"The weights in {folder} give units of {encoder.dim} channels; {name} has {entry.dim}.",
+            "They belong to another model. Put the right files there.",
+            where=str(folder),
+        )
+    return encoder
 
 
 def available(settings: Settings) -> list[EncoderInfo]:

@@ -16,9 +16,8 @@ from core.errors import ModelFileError
 from core.features.encoders.base import ContentEncoder
 from core.models.safe_load import load_tensors, strict_load
 
-_WIDTH = 768
-_PROJECTED = 256
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_LAYER = {"vec768l12": 12, "vec256l9": 9}
 _ATTENTION_SPAN_S = 30.0  # attention costs grow with the square of the length; longer audio goes in windows
 _CONTEXT_S = 2.0
 _HOP = 320
@@ -47,12 +46,12 @@ class ContentVec(ContentEncoder):
             ModelFileError: a file is damaged, or tensors are missing, extra or of another shape.
         """
         self.name = name
-        self._layer, self.dim = (12, _WIDTH) if name == "vec768l12" else (9, _PROJECTED)
         self._device = torch.device(device)
         weights = next((folder / file for file in _WEIGHTS if (folder / file).is_file()), folder / _WEIGHTS[0])
         self._model, self._projection = _load(folder / "config.json", weights)
+        self.dim = self._projection.in_features if name == "vec768l12" else self._projection.out_features
         # Later layers would only be thrown away.
-        self._model.encoder.layers = self._model.encoder.layers[: self._layer]
+        self._model.encoder.layers = self._model.encoder.layers[: _LAYER[name]]
         self._model.to(self._device)
         self._projection.to(self._device)
         with open(weights, "rb") as source:
@@ -69,7 +68,9 @@ class ContentVec(ContentEncoder):
         pieces = []
         for start in range(0, n_units, span):
             first, last = max(0, start - context), min(n_units, start + span + context)
-            units = self._run(wav16k[first * _HOP : (last - 1) * _HOP + _RECEPTIVE])
+            # The last samples make no unit of their own, but the first layer's norm hears them.
+            stop = wav16k.shape[0] if last == n_units else (last - 1) * _HOP + _RECEPTIVE
+            units = self._run(wav16k[first * _HOP : stop])
             pieces.append(units[start - first : min(start + span, n_units) - first])
         return torch.cat(pieces)
 
@@ -82,11 +83,19 @@ class ContentVec(ContentEncoder):
 
 def _load(config_file: Path, weights: Path) -> tuple[Any, nn.Linear]:
     """Return the HuBERT model and its final projection, on the CPU, ready for inference."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import HubertConfig, HubertModel
 
-    config = HubertConfig(**_read_config(config_file))
-    projection = nn.Linear(config.hidden_size, config.classifier_proj_size)
-    model = HubertModel(config)
+    try:
+        config = HubertConfig(**_read_config(config_file))
+        projection = nn.Linear(config.hidden_size, config.classifier_proj_size)
+        model = HubertModel(config)
+    except (StrictDataclassError, ValueError, TypeError) as error:
+        raise ModelFileError(
+            f"{config_file.name} does not describe a HuBERT model: {error}",
+            "Use the config.json that came with the weights.",
+            where=str(config_file),
+        ) from error
     tensors = {_RENAMED.get(name, name): tensor for name, tensor in load_tensors(weights).items()}
     whole = nn.ModuleDict({"model": model, "final_proj": projection})
     prefixed = {name if name.startswith("final_proj.") else f"model.{name}": t for name, t in tensors.items()}
@@ -103,13 +112,14 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise ModelFileError(
             f"ContentVec's {path.name} can not be read: {error}.", "Copy the file again.", where=str(path)
         ) from error
-    wanted = {"model_type": "hubert", "hidden_size": _WIDTH, "num_hidden_layers": 12}
     wrong = [
-        f"{key} is {config.get(key)!r}, not {value!r}" for key, value in wanted.items() if config.get(key) != value
+        f"{key} is {config.get(key)!r}, not {value!r}"
+        for key, value in {"model_type": "hubert", "num_hidden_layers": 12, "do_stable_layer_norm": False}.items()
+        if config.get(key, value) != value
     ]
-    if wrong or config.get("classifier_proj_size", _PROJECTED) != _PROJECTED:
+    if wrong:
         raise ModelFileError(
-            f"{path.name} does not describe ContentVec: {'; '.join(wrong) or 'classifier_proj_size is not 256'}.",
+            f"{path.name} does not describe ContentVec: {'; '.join(wrong)}.",
             "Use the config.json that came with the weights.",
             where=str(path),
         )

@@ -49,10 +49,10 @@ class PitchPredictor(ABC):
         if not np.isfinite(wav).all():
             raise BadInput("The audio holds values that are not numbers.", "Decode the file again.")
         f0 = np.zeros(n_frames, np.float32)
-        peak = float(np.abs(wav).max(initial=0.0))
-        if n_frames == 0 or peak == 0.0:
+        if n_frames == 0 or not wav.any():
             return f0
-        audio = resample(wav / max(1.0, peak), rate_hz, ANALYSIS_HZ)
+        audio = resample(wav, rate_hz, ANALYSIS_HZ)
+        audio = audio / max(1.0, float(np.abs(audio).max(initial=0.0)))  # after resampling, which overshoots
         at_s = (np.arange(n_frames) + 0.5) * hop_samples / rate_hz
         inside = at_s < wav.size / rate_hz
         if audio.size and inside.any():

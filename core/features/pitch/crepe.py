@@ -8,14 +8,17 @@ import torch
 from numpy.typing import NDArray
 
 from core.features.pitch.base import ANALYSIS_HZ, PitchPredictor
+from core.features.pitch.crepe_fourier import FourierCrepe
 
 _WINDOW_SAMPLES = 1024
-_BATCH = 128
+_BATCH = 64
 _N_BINS = 360
 _CENTS_PER_BIN = 20.0
 _FIRST_CENTS = 1997.3794084376191  # of bin 0, above 10 Hz: CREPE's own scale
 _REACH = 12  # bins that the pitch may move from one frame to the next (2.4 semitones)
-_VOICED = 0.21  # least confidence of a voiced frame
+# Least confidence of a voiced frame. Over white and pink noise full stays below 0.16 in 99 % of frames, tiny
+# below 0.35 in 90 %.
+_VOICED = {"full": 0.21, "tiny": 0.35}
 _SILENT_RMS = 1e-3  # -60 dB
 
 
@@ -38,8 +41,10 @@ class CrepePitch(PitchPredictor):
         """
         super().__init__(f0_min_hz, f0_max_hz)
         self.name = "crepe" if size == "full" else f"crepe-{size}"
+        self._voiced = _VOICED[size]
         self._device = torch.device(device)
-        self._model = _load_packaged(size).to(self._device).eval()
+        packaged = _load_packaged(size)
+        self._model = (FourierCrepe(packaged) if self._device.type == "cpu" else packaged).to(self._device).eval()
         edges = (1200 * np.log2(np.array([f0_min_hz, f0_max_hz]) / 10) - _FIRST_CENTS) / _CENTS_PER_BIN
         self._bins = slice(max(0, int(edges[0])), min(_N_BINS, int(np.ceil(edges[1])) + 1))
 
@@ -51,7 +56,7 @@ class CrepePitch(PitchPredictor):
         confidence = _median3(np.take_along_axis(salience, path[:, None], 1)[:, 0])
         cents = _local_mean(salience, path) * _CENTS_PER_BIN + self._bins.start * _CENTS_PER_BIN + _FIRST_CENTS
         f0 = 10 * np.exp2(cents / 1200)
-        return np.where(confidence >= _VOICED, f0, 0).astype(np.float32)
+        return np.where(confidence >= self._voiced, f0, 0).astype(np.float32)
 
     @torch.inference_mode()
     def _salience(self, wav16k: NDArray[np.float32], at_s: NDArray[np.float64]) -> NDArray[np.float32]:
