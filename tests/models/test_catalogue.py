@@ -43,3 +43,10 @@ def test_what_comes_with_packages_is_present(tmp_path: Path) -> None:
 def test_unknown_name() -> None:
     with pytest.raises(NotFound, match="hubert"):
         catalogue.entry("hubert")
+
+
+def test_what_ships_is_found_in_the_repository_too(tmp_path: Path) -> None:
+    shipped = catalogue.REPO_ROOT / "pretrain" / "builtin"
+    found = catalogue.locate(_settings(tmp_path), "builtin")
+    whole = catalogue.locate_in(shipped, catalogue.entry("builtin")) == ()
+    assert (found.state, found.path) == (("present", shipped) if whole else ("absent", tmp_path / "pretrain/builtin"))
