@@ -5,14 +5,17 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from core.dataset.clips import Clip, ClipTable
 from core.dataset.voices import Voice, VoiceStore
-from core.engines.sovits.config import SovitsConfig
+from core.engines.sovits.config import SovitsConfig, save_config
 from core.engines.sovits.dataset import Example, wav_frames
+from core.engines.sovits.export import export_model
+from core.engines.sovits.model import build_generator
 from core.engines.sovits.presets import preset
-from core.features import cache
+from core.features import cache, encoders
 from core.features.encoders.base import ContentEncoder
 from core.settings import Settings
 
@@ -108,3 +111,22 @@ def make_voice(settings: Settings, name: str = "歌手 one", n_clips: int = 5, s
         )
     ClipTable(voice).save(clips)
     return voice
+
+
+def register_encoder(patch: pytest.MonkeyPatch) -> None:
+    """Make "bands" an encoder that the studio knows; it has no files, so it borrows the row of a package."""
+    entry = encoders.EncoderEntry(DIM, "fcpe", lambda folder, device: BandEncoder())
+    patch.setitem(encoders.ENCODERS, "bands", entry)
+
+
+def export_random(voice: Voice, family: str = "lite", name: str = "random") -> Path:
+    """A voice model with fresh weights, as a run would export it."""
+    torch.manual_seed(3)
+    config = small_config(family)
+    folder = voice.models / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    config_file = voice.path / "config.json"
+    save_config(config, config_file)
+    card = {"voice": voice.name, "encoder": "bands", "encoder_fingerprint": "bands-1", "f0_median": 220.0}
+    card |= {"preset": family, "step": 1, "run": name, "created": 1.0}
+    return export_model(folder, build_generator(config), config_file, card)

@@ -61,24 +61,20 @@ def add_piece(
         fade_samples: whole length of a fade (even); its middle lies on the border.
     """
     half = fade_samples // 2
-    head = half if piece.start > 0 else 0
-    tail = half if piece.end < out.size else 0
-    first, last = piece.start - head, min(piece.end + tail, out.size)
-    part = rendered[lead_samples - head : lead_samples - head + last - first]
-    # Where a piece is shorter than its fades, both gains apply.
-    gain = np.ones(last - first, np.float32)
-    if head:
-        n_head = min(2 * half, gain.size)
-        gain[:n_head] *= ramp(2 * half)[:n_head]
-    if tail:
-        n_tail = min(2 * half, gain.size)
-        gain[gain.size - n_tail :] *= ramp(2 * half)[::-1][2 * half - n_tail :]
-    out[first:last] += part * gain
+    first = max(0, piece.start - half) if piece.start > 0 else 0
+    last = min(out.size, piece.end + half) if piece.end < out.size else out.size
+    at = np.arange(first, last)
+    # Rise at the start minus rise at the end: over all pieces these add up to one, however short a piece is.
+    gain = _rise(at, piece.start, half) if piece.start > 0 else np.ones(at.size, np.float32)
+    if piece.end < out.size:
+        gain = gain - _rise(at, piece.end, half)
+    offset = lead_samples + first - piece.start
+    out[first:last] += rendered[offset : offset + at.size] * gain
 
 
-def ramp(n_samples: int) -> NDArray[np.float32]:
-    """[n], rising in a line; with its mirror image it adds up to one."""
-    return ((np.arange(n_samples) + 0.5) / n_samples).astype(np.float32)
+def _rise(at: NDArray[np.int64], border: int, half: int) -> NDArray[np.float32]:
+    """0 before the border, 1 after it, a straight line over `half` samples at each side of it."""
+    return np.clip((at + 0.5 - border + half) / (2 * half), 0.0, 1.0).astype(np.float32)
 
 
 def limit_peaks(out: NDArray[np.float32], rate_hz: int) -> bool:
