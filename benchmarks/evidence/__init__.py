@@ -25,6 +25,7 @@ def run(args: list[str]) -> dict[str, Any]:
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--preset", default="lite")
     parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of the training; 0 chooses")
     parser.add_argument("--italian", type=int, default=40, help="how many of the Italian speaker's clips to convert")
     parser.add_argument("--judge-only", action="store_true")
     options = parser.parse_args(args)
@@ -33,7 +34,7 @@ def run(args: list[str]) -> dict[str, Any]:
     from core.studio import Studio
 
     data = options.shared / "data"
-    studio = Studio(load_settings({"workspace": options.workspace}, env={}))
+    studio = Studio(load_settings({"workspace": options.workspace, "threads": options.threads}, env={}))
     figures: dict[str, Any] = {"voice": VOICE, "preset": options.preset, "steps": options.steps}
     if not options.judge_only:
         figures |= _train(studio, training_files(data), options.preset, options.steps)

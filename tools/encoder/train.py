@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import platform
+import shutil
 import subprocess
 import time
 from dataclasses import asdict, dataclass
@@ -212,6 +213,7 @@ def main() -> None:
     print(f"{minutes:.0f} minutes of {len(features)} voices ready", flush=True)
     net, log = train(data, checks, recipe, args.start)
     export(net, args.out, recipe, log, minutes)
+    shutil.copyfile(args.cache / "units.safetensors", args.out / "units.safetensors")  # evaluation asks for them
     for check in checks:
         print(check.name, check(net))
 
