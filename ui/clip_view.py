@@ -46,9 +46,10 @@ def clip_table(t: Texts, clips: "Sequence[Clip]") -> str:
     if not clips:
         return (f'<div class="ts-empty ts-empty-box"><p>{esc(t("dataset.no_clips"))}</p>'
                 f'<p class="ts-muted">{esc(t("dataset.no_clips_hint"))}</p></div>')
-    counts = Counter(c.verdict for c in clips)
+    counts: Counter[str] = Counter(c.verdict for c in clips)
     filters = "".join(
-        f'<button type="button" class="ts-seg" data-filter="{name}" aria-pressed="{"true" if name == "all" else "false"}">'
+        f'<button type="button" class="ts-seg" data-filter="{name}" '
+        f'aria-pressed="{"true" if name == "all" else "false"}">'
         f'{esc(t("dataset.filter_all") if name == "all" else t(f"state.{name}"))} {n}</button>'
         for name, n in (("all", len(clips)), *((v, counts[v]) for v in VERDICTS)))
     head = "".join(f'<th scope="col"{cls}>{esc(t(f"clip.{name}"))}</th>' for name, cls in (
@@ -65,13 +66,14 @@ def clip_table(t: Texts, clips: "Sequence[Clip]") -> str:
 
 
 def _row(t: Texts, clip: "Clip") -> str:
-    name = Path(clip.audio).name
+    name = clip_name(clip)
     reasons = ", ".join(t.of("reason", r) for r in clip.reasons)
     if clip.by_user:
         reasons = t("clip.by_you") + (f" ({reasons})" if reasons else "")
     return (
         f'<tr data-id="{esc(clip.id)}" data-verdict="{esc(clip.verdict)}" tabindex="-1" aria-selected="false">'
-        f'<td class="ts-ell" title="{esc(name)}">{esc(name)}</td><td class="ts-num">{number(clip.duration_s)} s</td>'
+        f'<td class="ts-ell" title="{esc(clip.audio)}">{esc(name)}</td>'
+        f'<td class="ts-num">{number(clip.duration_s)} s</td>'
         f'<td class="ts-num">{number(clip.lufs)}</td><td class="ts-num">{number(clip.snr_db, 0)}</td>'
         f'<td class="ts-num">{number(clip.peak_db)}</td><td>{state_badge(t, clip.verdict)}</td>'
         f'<td class="ts-ell ts-muted" title="{esc(reasons)}">{esc(reasons)}</td></tr>')
@@ -85,8 +87,8 @@ def clip_detail(t: Texts, studio: "Studio", voice: str, clip: "Clip | None") -> 
         path = clip_path(studio, voice, clip)
     except StudioError as error:
         return f'<div class="ts-detail ts-problem">{esc(error.message)}</div>'
-    name = Path(clip.audio).name
-    place = f"{clip.source} {clock(clip.start_s)}–{clock(clip.end_s)}" if clip.source else ""
+    name = clip_name(clip)
+    place = t("clip.place", start=clock(clip.start_s), end=clock(clip.end_s), file=Path(clip.audio).name)
     buttons = (
         f'<button type="button" class="ts-btn" data-clip-verdict="accepted">{esc(t("clip.keep"))}</button>'
         f'<button type="button" class="ts-btn" data-clip-verdict="rejected">{esc(t("clip.reject"))}</button>'
@@ -95,6 +97,13 @@ def clip_detail(t: Texts, studio: "Studio", voice: str, clip: "Clip | None") -> 
     return (f'<div class="ts-detail"><div class="ts-detail-head"><b class="ts-ell">{esc(name)}</b>'
             f'<span class="ts-muted ts-ell ts-grow">{esc(place)}</span>{buttons}</div>'
             f"{player_html(t, [Source(name, path)])}</div>")
+
+
+def clip_name(clip: "Clip") -> str:
+    """What a person knows the clip by: its recording and where in it the clip begins."""
+    if not clip.source:
+        return Path(clip.audio).name
+    return f"{Path(clip.source).name} {clock(clip.start_s)}"
 
 
 def clip_path(studio: "Studio", voice: str, clip: "Clip") -> Path:

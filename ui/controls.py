@@ -18,7 +18,7 @@ from ui.texts import Texts
 
 if TYPE_CHECKING:
     from core.jobs.model import Job
-    from core.studio import Studio, SystemStatus
+    from core.studio import Studio, SystemStatus, VoiceSummary
 
 LOG = logging.getLogger("studio.page")
 ACTIVE = ("queued", "running")
@@ -33,6 +33,7 @@ class Scene:
     page: str
     status: "SystemStatus"
     jobs: "list[Job]"  # newest first
+    voices: "list[VoiceSummary]"
     revision: int  # grows whenever someone changed this voice from a page
     values: dict[str, Any] = field(default_factory=dict)  # of the components given to Context.watch
 
@@ -111,7 +112,7 @@ def guarded(t: Texts, fn: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return fn(*args, **kwargs)
-        except Exception as error:  # the page's door: nothing may escape as a traceback
+        except Exception as error:  # noqa: BLE001  the page's door: nothing may escape as a traceback
             say(t, error)
             return gr.skip()
 
@@ -235,11 +236,13 @@ def job_panel(t: Texts, job: "Job | None") -> str:
         told = job.message or t.of("state", job.state)
         return (
             f'<div class="ts-job"><div class="ts-job-line"><b>{esc(name)}</b><span class="ts-grow">{esc(told)}</span>'
-            f'<span>{round(job.progress * 100)} %</span><span class="ts-muted">{esc(eta_text(t, job.eta_now_s()))}</span>'
+            f"<span>{round(job.progress * 100)} %</span>"
+            f'<span class="ts-muted">{esc(eta_text(t, job.eta_now_s()))}</span>'
             f'<button type="button" class="ts-btn" data-act="cancel" data-job="{job.id}">{esc(t("job.cancel"))}'
             f"</button></div>{bar(job.progress, name)}</div>"
         )
-    again = (f'<button type="button" class="ts-btn" data-act="retry" data-job="{job.id}">{esc(t("job.retry"))}</button>'
+    again = (f'<button type="button" class="ts-btn" data-act="retry" data-job="{job.id}">'
+             f'{esc(t("job.retry"))}</button>'
              f'<a class="ts-link" href="#jobs">{esc(t("job.log"))}</a>')
     return (f'<div class="ts-job"><div class="ts-job-line">{state_badge(t, job.state)}<b class="ts-grow">{esc(name)}'
             f"</b>{again}</div>{problem_html(t, job.error)}</div>")

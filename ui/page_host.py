@@ -169,5 +169,5 @@ async def _warm(page: LazyPage) -> None:
         return
     try:
         await page.ready()
-    except Exception:  # process boundary: the first request meets the same error and reports it
+    except Exception:  # noqa: BLE001  process boundary: the first request meets the same error and reports it
         _LOG.exception("the page could not be built")

@@ -49,7 +49,8 @@ def player_html(t: Texts, sources: Sequence[Source], height: int = 56) -> str:
     group = (f'<div class="ts-segs" role="group" aria-label="{esc(t("player.switch"))}">{switch}</div>'
              if len(sources) > 1 else "")
     return (f'<div class="ts-player"><div class="ts-waves">{waves}<i class="ts-cursor"></i></div>'
-            f'<div class="ts-player-line">{group}<audio controls preload="metadata" src="{esc(_url(t, sources[0].path))}" '
+            f'<div class="ts-player-line">{group}<audio controls preload="metadata" '
+            f'src="{esc(_url(t, sources[0].path))}" '
             f'aria-label="{esc(sources[0].label)}"></audio></div></div>')
 
 

@@ -94,8 +94,9 @@ def runs_table(t: Texts, runs: "Sequence[RunSummary]", shown: str | None) -> str
         resume = (f'<button type="button" class="ts-btn" data-act="resume" data-run="{esc(run.name)}">'
                   f'{esc(t("run.resume"))}</button>' if run.state in ("stopped", "interrupted", "failed") else "")
         rows += (
-            f'<tr aria-selected="{"true" if run.name == shown else "false"}"><td class="ts-ell" title="{esc(run.name)}">'
-            f"{esc(run.name)}</td><td>{state_badge(t, run.state)}</td><td>{esc(run.preset)}</td>"
+            f'<tr aria-selected="{"true" if run.name == shown else "false"}">'
+            f'<td class="ts-ell" title="{esc(run.name)}">{esc(run.name)}</td>'
+            f"<td>{state_badge(t, run.state)}</td><td>{esc(run.preset)}</td>"
             f"<td>{run.step:,} / {run.steps:,}</td><td>{when(t, run.started_at)}</td>"
             f'<td class="ts-num"><button type="button" class="ts-btn" data-act="open" data-run="{esc(run.name)}">'
             f'{esc(t("run.open"))}</button> {resume}</td></tr>')

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from ui.controls import Context, Scene
 
 TICK_S = 1.5
+JOBS_SEEN = 200
 PAGES = ("home", "dataset", "training", "convert", "jobs", "settings")
 _LOG = logging.getLogger("studio.page")
 
@@ -103,18 +103,19 @@ def wire_refresh(ctx: "Context", page: "gr.Textbox", seen: "gr.State") -> None:
     def tick(voice: str | None, page_name: str, known: dict[int, Any], *values: Any) -> list[Any]:
         try:
             scene = take_scene(ctx, voice, page_name, values)
-        except Exception:  # the clock's door: the page must stay alive while the studio is in trouble
+        except Exception:  # noqa: BLE001  the clock's door: the page must stay alive while the studio is in trouble
             _LOG.exception("the page could not read the studio's state")
             return [gr.skip()] * (1 + sum(len(p.outputs) for p in ctx.parts))
         known = dict(known)
-        values: list[Any] = []
-        for index, part in enumerate(ctx.parts):
-            values += draw_part(ctx, index, scene, known)
-        return [known, *values]
+        drawn: list[Any] = []
+        for index in range(len(ctx.parts)):
+            drawn += draw_part(ctx, index, scene, known)
+        return [known, *drawn]
 
     def listen(event: Any) -> Any:
         outputs = [seen] + [o for part in ctx.parts for o in part.outputs]
-        return event(tick, inputs=[ctx.voice, page, seen, *ctx.watched.values()], outputs=outputs, show_progress="hidden",
+        return event(tick, inputs=[ctx.voice, page, seen, *ctx.watched.values()], outputs=outputs,
+                     show_progress="hidden",
                      js="(voice, page, ...more) => [voice, document.body.dataset.page || 'home', ...more]",
                      queue=False, api_visibility="private")
 
@@ -139,7 +140,7 @@ def draw_part(ctx: "Context", index: int, scene: "Scene", known: dict[int, Any])
         if known.get(index) == key:
             return same
         values = list(part.render(scene))
-    except Exception:  # one part in trouble must not take the others with it
+    except Exception:  # noqa: BLE001  one part in trouble must not take the others with it
         _LOG.exception("part %d of the page could not be drawn", index)
         return same
     known[index] = key
@@ -151,7 +152,9 @@ def take_scene(ctx: "Context", voice: str | None, page: str, values: tuple[Any, 
     from ui.controls import Scene
 
     studio = ctx.studio
-    return Scene(voice=voice or None, page=page, status=studio.status(), jobs=studio.jobs(limit=100),
+    voices = studio.voices()
+    known = voice if voice in [v.name for v in voices] else None
+    return Scene(voice=known, page=page, status=studio.status(), jobs=studio.jobs(limit=JOBS_SEEN), voices=voices,
                  revision=ctx.revisions[voice or ""], values=dict(zip(ctx.watched, values, strict=True)))
 
 

@@ -36,8 +36,9 @@ def foot_html(t: Texts) -> str:
     themes = "".join(
         f'<button type="button" class="ts-seg" data-theme-choice="{name}" aria-pressed="false">'
         f'{esc(t(f"theme.{name}"))}</button>' for name in ("system", "light", "dark"))
-    return (f'<div class="ts-foot"><div class="ts-segs" role="group" aria-label="{esc(t("language.label"))}">{languages}'
-            f'</div><div class="ts-segs" role="group" aria-label="{esc(t("theme.label"))}">{themes}</div></div>')
+    return (f'<div class="ts-foot"><div class="ts-segs" role="group" aria-label="{esc(t("language.label"))}">'
+            f'{languages}</div><div class="ts-segs" role="group" aria-label="{esc(t("theme.label"))}">{themes}</div>'
+            "</div>")
 
 
 def build_sidebar(studio: "Studio", t: Texts, pages: tuple[str, ...]) -> tuple[gr.Dropdown, Callable[[Context], None]]:
@@ -68,15 +69,15 @@ def build_sidebar(studio: "Studio", t: Texts, pages: tuple[str, ...]) -> tuple[g
             ctx.on(event, make, [name], [voice, name, shown, form])
 
         def names_key(scene: Scene) -> Hashable:
-            return tuple(voice_names(studio))
+            return tuple(v.name for v in scene.voices)
 
         def names_render(scene: Scene) -> list[Any]:
-            names = voice_names(studio)
+            names = [v.name for v in scene.voices]
             kept = scene.voice if scene.voice in names else (names[0] if names else None)
             return [gr.update(choices=names, value=kept)]
 
         def notes(scene: Scene) -> dict[str, str]:
-            accepted = next((v.accepted for v in studio.voices() if v.name == scene.voice), 0)
+            accepted = next((v.accepted for v in scene.voices if v.name == scene.voice), 0)
             train = scene.latest("train", scene.voice)
             training = f"{round(train.progress * 100)} %" if train and train.state == "running" else ""
             busy = sum(1 for j in scene.jobs if j.state in ACTIVE)

@@ -4,7 +4,7 @@ import importlib.metadata
 import logging
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
 from starlette.responses import PlainTextResponse
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 PREFIX = "/tensorboard"
-# The projector reads files named by a config inside the log folder, wherever they lie; the others need
-# TensorFlow or show nothing of ours.
-PLUGINS = ("core", "scalars", "images", "audio", "histograms", "timeseries", "distributions", "text", "hparams")
+# What a run writes, and the frame around it. The projector stays out: it reads files named by a config inside the log
+# folder, wherever they lie. Plugins of other packages (entry points) are never loaded.
+PLUGINS = ("core", "metrics", "scalar", "image", "audio", "histogram", "distribution", "text", "hparams")
 _LOG = logging.getLogger("studio.tensorboard")
 
 
@@ -25,10 +25,10 @@ def make_wsgi(runs_dir: Path, prefix: str = PREFIX) -> "WSGIApplication":
     import tensorboard.program
     from tensorboard import default
 
-    loaders = [p for p in default.get_plugins() if _plugin_name(p) in PLUGINS]
+    loaders = [plugin for plugin in default.get_static_plugins() if _plugin_name(plugin) in PLUGINS]
     board = tensorboard.program.TensorBoard(plugins=loaders)
     board.configure(logdir=str(runs_dir), path_prefix=prefix, load_fast="false", reload_interval=5.0,
-                    samples_per_plugin="images=50,audio=50,scalars=5000")
+                    samples_per_plugin={"images": 50, "audio": 50, "scalars": 5000})
     from tensorboard.backend import application
     from tensorboard.backend.event_processing import data_ingester
 
@@ -41,9 +41,10 @@ def make_wsgi(runs_dir: Path, prefix: str = PREFIX) -> "WSGIApplication":
 
 
 def _plugin_name(plugin: Any) -> str:
-    """``scalars`` for ScalarsPlugin or its loader; the name decides whether it is allowed."""
-    name = getattr(plugin, "plugin_name", None)
-    return str(name) if name else type(plugin).__name__ if not isinstance(plugin, type) else plugin.__name__
+    """``scalar`` of a class or loader defined in ``tensorboard.plugins.scalar.scalars_plugin``."""
+    owner = plugin if isinstance(plugin, type) else type(plugin)
+    parts = owner.__module__.split(".")
+    return parts[2] if parts[:2] == ["tensorboard", "plugins"] else ""
 
 
 class LazyTensorBoard:
@@ -60,9 +61,9 @@ class LazyTensorBoard:
                 from a2wsgi import WSGIMiddleware
 
                 self._runs_dir.mkdir(parents=True, exist_ok=True)
-                self._app = WSGIMiddleware(make_wsgi(self._runs_dir))  # type: ignore[assignment]
+                self._app = cast("ASGIApp", WSGIMiddleware(cast(Any, make_wsgi(self._runs_dir))))
                 _LOG.info("TensorBoard %s over %s", importlib.metadata.version("tensorboard"), self._runs_dir)
-        return self._app  # type: ignore[return-value]
+            return self._app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         import asyncio
@@ -72,8 +73,9 @@ class LazyTensorBoard:
         if scope["method"] not in ("GET", "HEAD", "POST"):
             await PlainTextResponse("method not allowed", 405)(scope, receive, send)
             return
-        app = self._app or await asyncio.to_thread(self._load)
-        await app(scope, receive, send)
+        app = await asyncio.to_thread(self._load) if self._app is None else self._app
+        # TensorBoard strips its prefix by itself; a2wsgi would have taken it off before.
+        await app({**scope, "root_path": ""}, receive, send)
 
 
 def mount_tensorboard(app: FastAPI, runs_dir: Path) -> None:

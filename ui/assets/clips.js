@@ -40,7 +40,7 @@
       if (focus) row(id).focus({ preventScroll: true });
       if (!moved) return;
       clearTimeout(timer);
-      timer = setTimeout(() => trigger("act", { act: "show", id }), 90);
+      timer = setTimeout(() => trigger("pick", { id }), 90);
     };
 
     const step = (by, extend) => {
@@ -61,7 +61,7 @@
         badge.textContent = TS.t(word);
         badge.className = "ts-badge ts-" + (word === "accepted" ? "ok" : "bad");
       });
-      trigger("act", { act: "verdict", verdict: word, ids: ids.join("\n") });
+      trigger("act", { verdict: word, ids: ids.join("\n") });
       if (ids.length === 1) step(1, false);
     };
     element.tsVerdict = verdict;

@@ -10,7 +10,6 @@ import gradio as gr
 from core.errors import BadInput
 from core.paths import safe_name, unique_path
 from ui.controls import (
-    ACTIVE,
     Context,
     Part,
     Scene,
@@ -53,7 +52,7 @@ def build(ctx: Context) -> None:
     def start(voice: str | None, file: str | None, auto: bool, *values: Any) -> None:
         if not file:
             raise BadInput(t("convert.no_source"), t("convert.no_source_hint"))
-        options = {name: value for name, value in zip(form, values, strict=True) if value is not None}
+        options = {name: value for name, value in zip(form, values, strict=True) if value not in (None, "")}
         if auto:
             options["transpose"] = "auto"
         ctx.studio.convert({"voice": need_voice(t, voice), "source": file, **options})
@@ -71,7 +70,7 @@ def _build_source(ctx: Context) -> gr.State:
     """Drop zone and recorder; returns the state that holds the path of the source."""
     t, studio = ctx.t, ctx.studio
     gr.HTML(section(t("convert.source")), apply_default_css=False, js_on_load=None)
-    drop = gr.File(file_count="single", height=84, elem_id="source", elem_classes="ts-drop", show_label=False,
+    drop = gr.File(file_count="single", height=76, elem_id="source", elem_classes="ts-drop", show_label=False,
                    label=t("convert.drop"))
     record = gr.Button(t("dataset.record"), size="sm", elem_id="source-record")
     microphone = gr.Audio(sources=["microphone"], type="filepath", format="wav", visible=False, editable=False,
@@ -113,8 +112,9 @@ def _build_form(ctx: Context, source: gr.State) -> dict[str, Any]:
     def ask(voice: str | None, file: str | None, model_name: str) -> tuple[Any, str]:
         if not file:
             raise BadInput(t("convert.no_source"), t("convert.no_source_hint"))
-        found = ctx.studio.suggest_key(file, need_voice(t, voice), model_name or None)
-        words = t("convert.suggested", source=number(found.source_median_hz, 0), target=number(found.target_median_hz, 0))
+        found = ctx.studio.suggest_key(Path(file), need_voice(t, voice), model_name or None)
+        words = t("convert.suggested", source=number(found.source_median_hz, 0),
+                  target=number(found.target_median_hz, 0))
         return max(-24, min(24, found.semitones)), f'<p class="ts-muted ts-about" role="status">{esc(words)}</p>'
 
     ctx.on(suggest.click, ask, [ctx.voice, source, model], [key, told], show_progress="minimal")
@@ -130,8 +130,8 @@ def _build_form(ctx: Context, source: gr.State) -> dict[str, Any]:
         with gr.Row():
             form["pad_s"] = gr.Number(0.5, minimum=0, maximum=2, step=0.1, label=t("convert.pad"),
                                       info=t("convert.pad_info"), min_width=80)
-            form["seed"] = gr.Number(52468, precision=0, minimum=0, label=t("convert.seed"), info=t("convert.seed_info"),
-                                     min_width=80)
+            form["seed"] = gr.Number(52468, precision=0, minimum=0, label=t("convert.seed"),
+                                     info=t("convert.seed_info"), min_width=80)
         form["pitch"] = gr.Dropdown(["fcpe", "crepe", "harvest", "dio", "pm"], value="fcpe", label=t("training.pitch"),
                                     info=t("training.pitch_info"))
     return form
@@ -150,7 +150,7 @@ def _wire_parts(ctx: Context, top: tuple[gr.HTML, gr.Button], result: gr.HTML, t
 
     def job_render(scene: Scene) -> list[Any]:
         latest = scene.latest("convert", scene.voice) if scene.voice else None
-        busy = latest is not None and latest.state in ACTIVE
+        busy = latest is not None and latest.active
         return [job_panel(t, latest), gr.update(interactive=not busy)]
 
     def result_key(scene: Scene) -> Hashable:

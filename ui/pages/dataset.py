@@ -10,14 +10,13 @@ import gradio as gr
 
 from ui.clip_view import clip_detail, clip_table, summary_html
 from ui.controls import (
-    ACTIVE,
-    ACT_JS,
     Context,
     Part,
     Scene,
     act_of,
     clock,
     esc,
+    guarded,
     heading,
     html_part,
     job_actions,
@@ -31,16 +30,18 @@ if TYPE_CHECKING:
     from core.studio import RecordingInfo
     from ui.texts import Texts
 
-CLIPS_JS = f"TS.clips(element, trigger, watch); {ACT_JS}"
+# Two events, so that judging a clip and moving to the next never wait for each other.
+CLIPS_JS = "TS.clips(element, trigger, watch); /* 'act', 'pick' */"
 
 
 def recordings_html(t: "Texts", items: "list[RecordingInfo]") -> str:
     """The recordings of a voice with their lengths; what to do first where there are none."""
     if not items:
-        return f'<p class="ts-empty">{esc(t("dataset.no_recordings"))}</p>'
+        return f'<p class="ts-empty ts-about">{esc(t("dataset.no_recordings"))}</p>'
     rows = "".join(
         f'<li><span class="ts-ell" title="{esc(r.name)}">{esc(r.name)}</span>'
-        f'<span class="ts-num">{clock(r.duration_s)}</span></li>' for r in items)
+        f'<span class="ts-num{" ts-badword" if r.problem else ""}" title="{esc(r.problem)}">'
+        f'{esc(t("dataset.unusable")) if r.problem else clock(r.duration_s)}</span></li>' for r in items)
     return f'<ul class="ts-list">{rows}</ul>'
 
 
@@ -71,24 +72,26 @@ def build(ctx: Context) -> None:
             summary = html_part(elem_id="clip-summary")
             table = gr.HTML("", js_on_load=CLIPS_JS, apply_default_css=False, elem_id="clips")
             detail = html_part(elem_id="clip-detail")
-            chosen = gr.State(None)
 
     def start(voice: str | None, *values: Any) -> None:
         ctx.studio.prepare(need_voice(t, voice), options.read(values))
 
     ctx.on(prepare.click, start, [ctx.voice, *options.inputs])
 
-    def act(voice: str | None, event: gr.EventData) -> tuple[Any, Any]:
+    def judge(voice: str | None, event: gr.EventData) -> None:
         data = act_of(event)
         name = need_voice(t, voice)
-        if data["act"] == "verdict":
-            ctx.studio.set_verdict(name, data["ids"].split("\n"), data["verdict"])
-            ctx.bump(name)
-            return gr.skip(), gr.skip()
-        clip = next((c for c in ctx.studio.clips(name) if c.id == data.get("id")), None)
-        return data.get("id"), clip_detail(t, ctx.studio, name, clip)
+        ctx.studio.set_verdict(name, data["ids"].split("\n"), data["verdict"])
+        ctx.bump(name)
 
-    ctx.on(table.act, act, [ctx.voice], [chosen, detail], trigger_mode="always_last")
+    def pick(voice: str | None, event: gr.EventData) -> str:
+        name, wanted = need_voice(t, voice), act_of(event)["id"]
+        clip = next((c for c in ctx.studio.clips(name) if c.id == wanted), None)
+        return clip_detail(t, ctx.studio, name, clip)
+
+    ctx.on(table.act, judge, [ctx.voice], trigger_mode="multiple")
+    table.pick(guarded(t, pick), [ctx.voice], [detail], show_progress="hidden", trigger_mode="always_last",
+               api_visibility="private")
 
     def clips_key(scene: Scene) -> Hashable:
         return (scene.finished("prep"), scene.revision)
@@ -102,7 +105,7 @@ def build(ctx: Context) -> None:
 
     def job_render(scene: Scene) -> list[Any]:
         latest = scene.latest("prep", scene.voice) if scene.voice else None
-        busy = latest is not None and latest.state in ACTIVE
+        busy = latest is not None and latest.active
         return [job_panel(t, latest), gr.update(interactive=not busy)]
 
     ctx.parts += [
@@ -117,7 +120,7 @@ def _build_import(ctx: Context) -> tuple[gr.HTML, gr.HTML]:
     """Drop zone, folder button, recorder, list of recordings. Returns the list and the report of the last import."""
     t = ctx.t
     gr.HTML(section(t("dataset.recordings")), apply_default_css=False, js_on_load=None)
-    drop = gr.File(label=t("dataset.drop"), file_count="multiple", height=104, elem_id="drop",
+    drop = gr.File(label=t("dataset.drop"), file_count="multiple", height=76, elem_id="drop", show_label=False,
                    elem_classes="ts-drop")
     with gr.Row(elem_classes="ts-tight"):
         folder = gr.UploadButton(t("dataset.folder"), file_count="directory", size="sm", elem_id="folder",
@@ -189,6 +192,10 @@ def _build_options(ctx: Context) -> _Options:
                                                 info=t("dataset.min_clip_info"), min_width=80))
             options.add("max_clip_s", gr.Number(12.0, minimum=2, maximum=30, step=0.5, label=t("dataset.max_clip"),
                                                 info=t("dataset.max_clip_info"), min_width=80))
+        options.add("loudness", gr.Dropdown(
+            [(t("dataset.loudness_clip"), "clip"), (t("dataset.loudness_recording"), "recording"),
+             (t("dataset.loudness_none"), "none")],
+            value="clip", label=t("dataset.loudness"), info=t("dataset.loudness_info")))
         options.add("target_lufs", gr.Slider(-30, -14, -20, step=0.5, label=t("dataset.lufs"),
                                              info=t("dataset.lufs_info"), buttons=["reset"]))
         options.add("min_snr_db", gr.Slider(0, 40, 12, step=1, label=t("dataset.snr"), info=t("dataset.snr_info"),

@@ -74,10 +74,9 @@ def build(ctx: Context) -> None:
     ctx.on(board.act, act, [ctx.voice], [ctx.voice])
 
     def key(scene: Scene) -> Hashable:
-        return tuple((v.name, v.minutes, v.clips, v.accepted, v.runs, v.models) for v in studio.voices())
+        return tuple((v.name, v.minutes, v.clips, v.accepted, v.runs, v.models) for v in scene.voices)
 
     def render(scene: Scene) -> list[Any]:
-        voices = studio.voices()
-        return [voices_html(t, voices, scene.voice) if voices else steps_html(t)]
+        return [voices_html(t, scene.voices, scene.voice) if scene.voices else steps_html(t)]
 
     ctx.parts.append(Part([board], key, render, page="home"))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from core.errors import StudioError
-from ui.controls import ACTIVE, Context, Part, Scene, act_of, heading, html_part, job_key, need_voice, problem_html, section
+from core.summaries import run_of
+from ui.controls import Context, Part, Scene, act_of, heading, html_part, job_key, need_voice, problem_html, section
 from ui.run_view import plots_html, preflight_html, run_head, runs_table, tail_html
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def build(ctx: Context) -> None:
     t = ctx.t
     with gr.Row(elem_classes="ts-head"):
         heading(t("nav.training"))
-        stop = gr.Button(t("training.stop"), variant="secondary", elem_id="train-stop", scale=0, min_width=90,
+        stop = gr.Button(t("training.stop"), variant="secondary", elem_id="train-stop", scale=0, min_width=140,
                          interactive=False)
         start = gr.Button(t("training.start"), variant="primary", elem_id="train-start", scale=0, min_width=150)
     with gr.Row(elem_classes="ts-cols", equal_height=False):
@@ -102,7 +103,7 @@ def _wire_actions(ctx: Context, form: dict[str, Any], start: gr.Button, stop: gr
 
     def end(voice: str | None) -> None:
         for job in ctx.studio.jobs(limit=50):
-            if job.kind == "train" and job.voice == voice and job.state in ACTIVE:
+            if job.kind == "train" and job.voice == voice and job.active:
                 ctx.studio.cancel(job.id)
 
     def act(event: gr.EventData) -> str | None:
@@ -136,25 +137,28 @@ def _wire_parts(ctx: Context, form: dict[str, Any], buttons: tuple[gr.Button, gr
     def job_of(scene: Scene) -> "Job | None":
         return scene.latest("train", scene.voice) if scene.voice else None
 
-    def run_of(scene: Scene) -> "RunSummary | None":
+    def shown_run(scene: Scene) -> "RunSummary | None":
         runs = studio.runs(scene.voice) if scene.voice else []
         return next((r for r in runs if r.name == scene.values["run"]), runs[0] if runs else None)
 
     def live_key(scene: Scene) -> Hashable:
-        run = run_of(scene)
+        run = shown_run(scene)
         return (job_key(job_of(scene)), run and (run.name, run.state, run.step, run.updated_at))
 
     def live_render(scene: Scene) -> list[Any]:
-        run, job = run_of(scene), job_of(scene)
-        mine = job if job and run and _belongs(job, run) else None
+        run, job = shown_run(scene), job_of(scene)
+        mine = job if job and run and run_of(job, [run]) is run else None
         failed = problem_html(t, job.error) if job and job.state == "failed" and not mine else ""
         rows = studio.metrics(run.name) if run else []
         figures = plots_html(t, rows) if run else ""
         return [failed + run_head(t, run, mine), figures, tail_html(t, mine.log) if mine else ""]
 
-    def buttons_render(scene: Scene) -> list[Any]:
+    def is_busy(scene: Scene) -> bool:
         job = job_of(scene)
-        busy = job is not None and job.state in ACTIVE
+        return job is not None and job.active
+
+    def buttons_render(scene: Scene) -> list[Any]:
+        busy = is_busy(scene)
         return [gr.update(interactive=not busy), gr.update(interactive=busy)]
 
     def table_key(scene: Scene) -> Hashable:
@@ -162,22 +166,14 @@ def _wire_parts(ctx: Context, form: dict[str, Any], buttons: tuple[gr.Button, gr
         return (tuple((r.name, r.state, r.step) for r in runs), scene.values["run"])
 
     def table_render(scene: Scene) -> list[Any]:
-        run = run_of(scene)
+        run = shown_run(scene)
         return [runs_table(t, studio.runs(scene.voice) if scene.voice else [], run.name if run else None)]
 
     ctx.parts += [
-        Part([checks], lambda s: (values(s), s.revision, s.finished("prep"), job_of(s) and job_of(s).state),  # type: ignore[union-attr]
-             checks_render, page="training"),
+        Part([checks], lambda s: (values(s), s.revision, s.finished("prep"), is_busy(s)), checks_render,
+             page="training"),
         Part(list(live), live_key, live_render, page="training"),
-        Part(list(buttons), lambda s: (job_of(s) is not None and job_of(s).state in ACTIVE), buttons_render),  # type: ignore[union-attr]
+        Part(list(buttons), is_busy, buttons_render),
         Part([table], table_key, table_render, page="training"),
     ]
 
-
-def _belongs(job: "Job", run: "RunSummary") -> bool:
-    """Whether the job is this run's: by its result when it has one, else by having begun no later than the run wrote."""
-    if job.result and job.result.get("run"):
-        return bool(job.result["run"] == run.name)
-    if job.params.get("resume"):
-        return bool(job.params["resume"] == run.name)
-    return job.started_at is not None and run.started_at >= job.started_at - 2

@@ -1,0 +1,97 @@
+"""Every label exists in every language, is used, and takes the same values."""
+
+import ast
+import json
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from core.errors import BadInput
+from ui.texts import I18N_DIR, LANGUAGES, pick_language, texts
+
+UI = Path(__file__).resolve().parents[2] / "ui"
+# Keys put together at run time: a state, a kind of job, an error's code …
+DYNAMIC = ("state.", "job.", "error.", "js.", "reason.", "check.", "nav.", "training.preset_", "training.about_", "home.step_",
+           "home.next_", "theme.", "clip.", "run.", "jobs.", "settings.", "training.plot_")
+
+
+def tables() -> dict[str, dict[str, str]]:
+    return {lang: json.loads((I18N_DIR / f"{lang}.json").read_text("utf-8")) for lang in LANGUAGES}
+
+
+def literal_keys() -> dict[str, str]:
+    """Key -> file, for every ``t("key")`` and every string that looks like a key of ours in ui/."""
+    found: dict[str, str] = {}
+    for path in UI.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+                if name == "t" and isinstance(node.args[0].value, str):
+                    found[node.args[0].value] = path.name
+    return found
+
+
+def test_languages_have_the_same_keys() -> None:
+    both = tables()
+    assert set(both["en"]) == set(both["zh"])
+    assert not [f.name for f in I18N_DIR.iterdir() if f.stem not in LANGUAGES]
+
+
+def test_placeholders_agree() -> None:
+    both = tables()
+    for key, english in both["en"].items():
+        names = [{n for _, n, _, _ in string.Formatter().parse(text) if n} for text in (english, both["zh"][key])]
+        assert names[0] == names[1], key
+
+
+def test_every_used_key_exists() -> None:
+    used = literal_keys()
+    assert len(used) > 100, "the search for keys found too few: it looks in the wrong way"
+    known = tables()["en"]
+    assert {k: f for k, f in used.items() if k not in known} == {}
+
+
+def test_every_key_is_used() -> None:
+    source = "".join(p.read_text("utf-8") for p in UI.rglob("*.py"))
+    scripts = "".join(p.read_text("utf-8") for p in (UI / "assets").glob("*.js"))
+    spare = [k for k in tables()["en"] if not re.search(f"[\"']{re.escape(k)}[\"']", source) and not k.startswith(DYNAMIC)]
+    assert spare == []
+    for key in tables()["en"]:
+        if key.startswith("js."):
+            assert re.search(rf'\b{key.removeprefix("js.")}\b', scripts), key
+
+
+def test_no_label_is_left_in_the_other_language() -> None:
+    both = tables()
+    same = [k for k, v in both["zh"].items() if v == both["en"][k] and re.search(r"[a-z]{4}", v)
+            and not k.startswith("training.preset_") and k != "training.tensorboard"]
+    assert same == []
+    assert not [k for k, v in both["en"].items() if re.search(r"[\u4e00-\u9fff]", v)]
+
+
+def test_texts_fill_values_and_fail_on_unknown_keys() -> None:
+    assert texts("zh")("status.queued", n=3) == "3 个排队中"
+    assert texts("xx").lang == "en"
+    with pytest.raises(KeyError):
+        texts("en")("no.such.key")
+
+
+def test_errors_say_their_kind_in_the_language() -> None:
+    message, hint = texts("zh").error(BadInput("a.txt holds no audio.", "Choose another file."))
+    assert message.startswith("无法使用此输入") and "a.txt" in message and hint
+    assert texts("en").error(BadInput("a.txt holds no audio."))[0] == "a.txt holds no audio."
+
+
+@pytest.mark.parametrize(("setting", "cookie", "accept", "expected"), [
+    ("auto", None, "zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+    ("auto", None, "de,en;q=0.5,zh;q=0.7", "zh"),
+    ("auto", None, "fr;q=x,", "en"),
+    ("auto", None, None, "en"),
+    ("zh", None, "en", "zh"),
+    ("zh", "en", "zh", "en"),
+    ("auto", "klingon", "zh", "zh"),
+])
+def test_language_order(setting: str, cookie: str | None, accept: str | None, expected: str) -> None:
+    assert pick_language(setting, cookie, accept) == expected

@@ -1,0 +1,53 @@
+"""Server-drawn SVG: well-formed whatever the figures are, and true to them."""
+
+import math
+import xml.etree.ElementTree as ET
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ui.plots import _ticks, histogram_svg, line_svg, waveform_svg
+
+finite = st.floats(-1e6, 1e6)
+anything = st.one_of(finite, st.sampled_from([math.nan, math.inf, -math.inf]))
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e6), anything), max_size=40))
+def test_line_is_well_formed(points: list[tuple[float, float]]) -> None:
+    root = ET.fromstring(line_svg(sorted(points, key=lambda p: p[0]), "loss <a> & b", "step"))
+    for line in root.iter("polyline"):
+        for pair in line.attrib["points"].split():
+            x, y = map(float, pair.split(","))
+            assert 0 <= x <= 400 and 0 <= y <= 132
+    assert "nan" not in ET.tostring(root, "unicode").replace("&lt;", "").lower().split("<title")[0] or not points
+
+
+def test_line_shows_the_newest_value_and_keeps_the_last_point() -> None:
+    points = [(float(i), 1000.0 - i) for i in range(1000)]
+    svg = line_svg(points, "t")
+    assert "<b>1</b>" in svg
+    assert svg.count(",") < 2000, "a long run must be thinned out"
+    assert "394.0," in svg, "the last point lies at the right edge"
+
+
+def test_histogram_counts_every_value() -> None:
+    svg = histogram_svg([0.1, 0.2, 5.0, 99.0], 0, 10, 10, "lengths", "s")
+    titles = [t.text or "" for t in ET.fromstring(svg).iter("title")]
+    assert sum(int(t.rsplit(": ", 1)[1]) for t in titles) == 4
+    assert any(t.startswith("9.0–10.0") for t in titles), "what is beyond the end counts in the last bin"
+
+
+@given(st.lists(st.tuples(st.floats(-1.5, 0), st.floats(0, 1.5)), max_size=50))
+def test_waveform_stays_inside(peaks: list[tuple[float, float]]) -> None:
+    root = ET.fromstring(waveform_svg(peaks, "clip", 64))
+    for shape in root.iter("polygon"):
+        heights = [float(p.split(",")[1]) for p in shape.attrib["points"].split()]
+        assert min(heights) >= 0 and max(heights) <= 64.6
+
+
+@given(finite, st.floats(1e-6, 1e6))
+def test_ticks_are_few_and_inside(low: float, span: float) -> None:
+    high = low + span
+    marks = _ticks(low, high)
+    assert len(marks) <= 8
+    assert all(low - span * 1e-3 <= m <= high + span * 1e-3 for m in marks)
