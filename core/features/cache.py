@@ -9,8 +9,9 @@ import dataclasses
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ from safetensors.torch import save_file
 
 from core import atomic
 from core.audio.decode import load as load_audio
-from core.errors import Conflict, ModelFileError, StudioError
+from core.errors import Cancelled, Conflict, ModelFileError, StudioError
 from core.features.encoders.base import ContentEncoder
 from core.features.extract import Features, FeatureSpec, features_of
 from core.features.pitch.base import PitchPredictor
@@ -30,6 +31,7 @@ __all__ = ["FeatureSpec", "Features", "extract", "features_of", "file_sha256", "
 
 _FORMAT = "timbre-features-1"
 _MOST_WORKERS = 8
+_POLL_S = 0.5  # how soon a cancel is seen while clips are being computed
 
 
 class Context(Protocol):
@@ -141,16 +143,28 @@ class _Worker:
 def _run(work: _Worker, todo: dict[str, Path], workers: int, ctx: Context | None, n_clips: int) -> None:
     n_workers = max(1, min(workers or _cores(), len(todo), _MOST_WORKERS))
     done = n_clips - len(todo)
+    stop = threading.Event()
+    work.pitch.check = lambda: _raise_if(stop)
     with _one_thread_each(), ThreadPoolExecutor(n_workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        futures = [pool.submit(work, clip, digest) for digest, clip in todo.items()]
+        waiting = {pool.submit(work, clip, digest) for digest, clip in todo.items()}
         try:
-            for future in as_completed(futures):
-                future.result()
-                done += 1
+            while waiting:
+                finished, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                done += len(finished)
                 if ctx is not None:
-                    ctx.progress(done / n_clips, f"Features: {done} of {n_clips} clips")
+                    ctx.check()
+                    if finished:
+                        ctx.progress(done / n_clips, f"Features: {done} of {n_clips} clips")
         finally:
+            stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _raise_if(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Cancelled("The extraction of features was stopped.")
 
 
 @contextmanager

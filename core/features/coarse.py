@@ -4,8 +4,8 @@ import math
 
 import torch
 
-F0_MIN_HZ = 50.0
-F0_MAX_HZ = 1100.0
+from core.features import F0_MAX_HZ, F0_MIN_HZ
+
 N_BINS = 256
 
 

@@ -1,13 +1,14 @@
 """The interface of every pitch predictor: samples in, one f0 value a frame out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.audio.resample import resample
 from core.errors import BadInput
-from core.features.coarse import F0_MAX_HZ, F0_MIN_HZ
+from core.features import F0_MAX_HZ, F0_MIN_HZ
 
 ANALYSIS_HZ = 16000  # every predictor listens at this rate, so that the source's rate does not matter
 
@@ -20,9 +21,11 @@ class PitchPredictor(ABC):
 
     Attributes:
         name: registry name, for example ``fcpe``.
+        check: called now and then during long work; what it raises ends the work (a job's ``ctx.check``).
     """
 
     name: str
+    check: Callable[[], None] | None = None
 
     def __init__(self, f0_min_hz: float = F0_MIN_HZ, f0_max_hz: float = F0_MAX_HZ) -> None:
         """Limit the search; the defaults are the range that the generator was made for."""
@@ -59,6 +62,10 @@ class PitchPredictor(ABC):
             f0[inside] = self._track(audio, at_s[inside])
         f0[~np.isfinite(f0) | (f0 < self.f0_min_hz)] = 0.0
         return np.minimum(f0, np.float32(self.f0_max_hz))
+
+    def _pause(self) -> None:
+        if self.check is not None:
+            self.check()
 
     @abstractmethod
     def _track(self, wav16k: NDArray[np.float32], at_s: NDArray[np.float64]) -> NDArray[np.float32]:

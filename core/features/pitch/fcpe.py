@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.features import F0_MAX_HZ, F0_MIN_HZ
 from core.features.pitch.base import ANALYSIS_HZ, PitchPredictor
 from core.features.pitch.postprocess import sample_track
 
@@ -21,7 +22,7 @@ class FcpePitch(PitchPredictor):
 
     name = "fcpe"
 
-    def __init__(self, device: str = "cpu", f0_min_hz: float = 50.0, f0_max_hz: float = 1100.0) -> None:
+    def __init__(self, device: str = "cpu", f0_min_hz: float = F0_MIN_HZ, f0_max_hz: float = F0_MAX_HZ) -> None:
         """Load the packaged weights.
 
         Args:
@@ -36,6 +37,7 @@ class FcpePitch(PitchPredictor):
         f0 = np.zeros(at_s.size, np.float32)
         start_s = 0.0
         while start_s * ANALYSIS_HZ < wav16k.size:
+            self._pause()
             here = (at_s >= start_s) & (at_s < start_s + _PIECE_S)
             from_s = max(0.0, start_s - _OVERLAP_S)
             piece = wav16k[round(from_s * ANALYSIS_HZ) : round((start_s + _PIECE_S + _OVERLAP_S) * ANALYSIS_HZ)]

@@ -1,0 +1,194 @@
+"""Speed and accuracy of the pitch predictors, speed of the encoder and of the feature cache.
+
+Times are of one core: CPU seconds are given beside wall seconds, because a shared machine stretches
+the second but hardly the first.
+"""
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.audio.encode import write_audio
+from core.audio.resample import resample
+from core.audio.synthetic import WOMAN, recording
+from core.features import encoders, pitch
+from core.features.cache import extract, spec_of
+from core.paths import REPO_ROOT
+from core.settings import Settings
+
+RATE_HZ, HOP = 44100, 512
+_REAL_SPEECH = REPO_ROOT.parent / "shared" / "data"
+_GROSS = 0.2  # relative error beyond which a pitch is plainly wrong (an octave, a harmonic)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this benchmark."""
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds of speech to time")
+    parser.add_argument("--real-clips", type=int, default=0, help="clips of ../shared/data to compare predictors on")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Return all figures: see the keys."""
+    seconds = float(getattr(args, "seconds", 20.0))
+    torch.set_num_threads(1)
+    spoken, spoken_hz = recording(seconds, WOMAN)
+    speech = resample(spoken, spoken_hz, RATE_HZ)[: round(seconds * RATE_HZ)]
+    load_before = os.getloadavg() if hasattr(os, "getloadavg") else None
+    figures: dict[str, Any] = {
+        "machine": {"cpu": _cpu_name(), "cores": os.cpu_count(), "torch": torch.__version__, "threads": 1},
+        "speech_s": speech.size / RATE_HZ,
+        "predictors": {name: _predictor(name, speech) for name in pitch.PITCHES},
+        "crepe_package": _crepe_package(),
+        "encoder": _encoder(speech),
+        "extract": _extract(speech),
+    }
+    n_clips = int(getattr(args, "real_clips", 0))
+    if n_clips and _REAL_SPEECH.is_dir():
+        figures["real_speech"] = _agreement(n_clips)
+    figures["machine"]["load"] = [load_before, os.getloadavg()] if load_before else None
+    return figures
+
+
+def _timed(work: Callable[[], Any], audio_s: float, repeats: int = 3) -> dict[str, float]:
+    """Return wall and CPU seconds per second of audio, the best of some runs after one to warm up."""
+    work()
+    wall, cpu = [], []
+    for _ in range(repeats):
+        at_wall, at_cpu = time.perf_counter(), time.process_time()
+        work()
+        wall.append(time.perf_counter() - at_wall)
+        cpu.append(time.process_time() - at_cpu)
+    return {"rtf_wall": round(min(wall) / audio_s, 4), "rtf_cpu": round(min(cpu) / audio_s, 4)}
+
+
+def _predictor(name: str, speech: NDArray[np.float32]) -> dict[str, Any]:
+    at = time.perf_counter()
+    predictor = pitch.create(name)
+    loaded_s = time.perf_counter() - at
+    heard = speech[: 5 * RATE_HZ] if name == "crepe" else speech
+    n_frames = heard.size // HOP
+    repeats = 1 if name == "crepe" else 3
+    times = _timed(lambda: predictor.predict(heard, RATE_HZ, HOP, n_frames), heard.size / RATE_HZ, repeats)
+    return {"load_s": round(loaded_s, 2), **times, **_accuracy(predictor)}
+
+
+def _accuracy(predictor: pitch.PitchPredictor, duration_s: float = 2.0) -> dict[str, float]:
+    """Return shares of frames right on tones of 80 to 800 Hz, and of frames called voiced in noise."""
+    t = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
+    tones = [
+        80 * 10 ** (t / duration_s),
+        420 * 2 ** (-1.3 * t / duration_s),
+        220 * 2 ** (0.7 / 12 * np.sin(2 * np.pi * 5.5 * t)),
+    ]
+    errors = []
+    n_frames = t.size // HOP
+    for truth in tones:
+        phase = 2 * np.pi * np.cumsum(truth) / RATE_HZ
+        wav = sum(np.where(h * truth < 7000, np.sin(h * phase + h) / h, 0.0) for h in range(1, 25))
+        wav = (0.2 * wav / np.abs(wav).max()).astype(np.float32)
+        at = np.minimum(((np.arange(n_frames) + 0.5) * HOP).astype(int), truth.size - 1)
+        errors.append(np.abs(predictor.predict(wav, RATE_HZ, HOP, n_frames) / truth[at] - 1))
+    error = np.concatenate(errors)
+    noise = (0.1 * np.random.default_rng(0).normal(size=t.size)).astype(np.float32)
+    f0 = predictor.predict(noise, RATE_HZ, HOP, n_frames)
+    return {
+        "within_1_percent": round(float((error < 0.01).mean()), 4),
+        "within_2_percent": round(float((error < 0.02).mean()), 4),
+        "voiced_in_noise": round(float((f0 > 0).mean()), 4),
+    }
+
+
+def _crepe_package() -> dict[str, float]:
+    """Milliseconds of CPU a frame: the package's network beside the same one by spectra."""
+    from core.features.pitch.crepe import _load_packaged
+    from core.features.pitch.crepe_fourier import FourierCrepe
+
+    packaged = _load_packaged("full").eval()
+    windows = torch.randn(32, 1024, generator=torch.Generator().manual_seed(0))
+    result = {}
+    for label, model in (("package", packaged), ("ours", FourierCrepe(packaged).eval())):
+        with torch.inference_mode():
+            model(windows)
+            at = time.process_time()
+            model(windows)
+        result[f"{label}_ms_a_frame"] = round((time.process_time() - at) / 32 * 1000, 2)
+    result["times_faster"] = round(result["package_ms_a_frame"] / result["ours_ms_a_frame"], 2)
+    return result
+
+
+def _encoder(speech: NDArray[np.float32]) -> dict[str, Any]:
+    settings = Settings()
+    result: dict[str, Any] = {}
+    for info in encoders.available(settings):
+        if not info.ready:
+            result[info.name] = "not present"
+            continue
+        encoder = encoders.create(info.name, "cpu", settings)
+        wav = torch.from_numpy(resample(speech, RATE_HZ, 16000))
+        result[info.name] = _timed(lambda encoder=encoder, wav=wav: encoder.encode(wav), speech.size / RATE_HZ)
+    return result
+
+
+def _extract(speech: NDArray[np.float32]) -> dict[str, Any]:
+    """Return seconds of audio a second for a cold cache by workers, and seconds for a warm one."""
+    settings = Settings()
+    encoder = encoders.create("builtin", "cpu", settings)
+    spec = spec_of(encoder, "fcpe")
+    clip = 4 * RATE_HZ
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        clips = []
+        for i in range(12):
+            start = i * RATE_HZ % max(1, speech.size - clip)
+            clips.append(Path(name, f"{i}.wav"))
+            write_audio(clips[-1], speech[start : start + clip], RATE_HZ, "wav", {})
+        for workers in (1, 2):
+            root = Path(name, str(workers))
+            at = time.perf_counter()
+            extract(clips, spec, root, workers=workers, encoder=encoder)
+            result[f"audio_s_a_second_{workers}_workers"] = round(12 * 4 / (time.perf_counter() - at), 1)
+        at = time.perf_counter()
+        extract(clips, spec, root, encoder=encoder)
+        result["warm_s_for_12_clips"] = round(time.perf_counter() - at, 3)
+    return result
+
+
+def _agreement(n_clips: int) -> dict[str, Any]:
+    """Compare predictors with crepe on real speech: no truth is known there, so this is agreement only."""
+    from core.audio.decode import load
+
+    files = sorted(_REAL_SPEECH.rglob("*.flac"))
+    chosen = files[:: max(1, len(files) // n_clips)][:n_clips]
+    tracks: dict[str, list[NDArray[np.float32]]] = {name: [] for name in pitch.PITCHES}
+    for name, list_ in tracks.items():
+        predictor = pitch.create(name)
+        for file in chosen:
+            wav = load(file, RATE_HZ)[: 6 * RATE_HZ]
+            list_.append(predictor.predict(wav, RATE_HZ, HOP, wav.size // HOP))
+    joined = {name: np.concatenate(list_) for name, list_ in tracks.items()}
+    reference = joined.pop("crepe")
+    table = {}
+    for name, f0 in joined.items():
+        both = (f0 > 0) & (reference > 0)
+        error = np.abs(f0[both] / reference[both] - 1)
+        table[name] = {
+            "same_voicing": round(float(((f0 > 0) == (reference > 0)).mean()), 4),
+            "gross_errors": round(float((error > _GROSS).mean()), 4),
+            "median_cents": round(float(1200 * np.median(np.log2(1 + error))), 2),
+        }
+    return {"clips": len(chosen), "frames": int(reference.size), "against": "crepe", "table": table}
+
+
+def _cpu_name() -> str:
+    from core.device import cpu_name
+
+    return cpu_name() or platform.processor()
