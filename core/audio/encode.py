@@ -34,7 +34,10 @@ def to_int16(audio: NDArray[np.floating]) -> NDArray[np.int16]:
 
     Values that are not finite become 0, so that one bad sample cannot become a full-scale click.
     """
-    scaled = np.rint(np.nan_to_num(np.asarray(audio, np.float32), nan=0.0, posinf=0.0, neginf=0.0) * 32768.0)
+    scaled = np.rint(np.asarray(audio, np.float32) * np.float32(32768.0))
+    finite = np.isfinite(scaled)
+    if not finite.all():
+        scaled[~finite] = 0.0
     return np.clip(scaled, -32768, 32767).astype(np.int16)
 
 

@@ -17,16 +17,16 @@ _ROUNDS = 4
 
 
 def _kernel() -> NDArray[np.float32]:
-    """Low-pass taps by phase, [taps, phases - 1]: phase 0 would be the samples themselves."""
+    """Low-pass taps by phase, [phases - 1, taps]: phase 0 would be the samples themselves."""
     half = _TAPS_PER_PHASE // 2 * OVERSAMPLING
     taps = firwin(2 * half + 1, 1.0 / OVERSAMPLING, window=("kaiser", 8.0)) * OVERSAMPLING
     # Phase p reads samples i-15 .. i+16 for the point i + p/4: reversed, because a dot product does not flip.
     phases = [taps[p : p + _TAPS_PER_PHASE * OVERSAMPLING : OVERSAMPLING][::-1] for p in range(1, OVERSAMPLING)]
-    return np.ascontiguousarray(np.stack(phases, axis=1), dtype=np.float32)
+    return np.ascontiguousarray(np.stack(phases), dtype=np.float32)
 
 
 _KERNEL = _kernel()
-_BOUND = float(np.abs(_KERNEL).sum(axis=0).max())  # no interpolated point exceeds this times its neighbours' peak
+_BOUND = float(np.abs(_KERNEL).sum(axis=1).max())  # no interpolated point exceeds this times its neighbours' peak
 
 
 def peak_track(x: NDArray[np.float32], floor: float = 0.0) -> NDArray[np.float32]:
@@ -46,7 +46,7 @@ def peak_track(x: NDArray[np.float32], floor: float = 0.0) -> NDArray[np.float32
         part = np.zeros(end - start + _TAPS_PER_PHASE - 1, np.float32)
         part[low - (start - before) : high - (start - before)] = x[low:high]
         windows = np.lib.stride_tricks.sliding_window_view(part, _TAPS_PER_PHASE)
-        between = np.abs(np.ascontiguousarray(windows) @ _KERNEL).max(axis=1)
+        between = np.abs(_KERNEL @ np.ascontiguousarray(windows).T).max(axis=0)
         np.maximum(magnitude[start:end], between, out=magnitude[start:end])
     return magnitude
 

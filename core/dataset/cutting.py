@@ -1,7 +1,9 @@
 """The second pass over a recording: clips are cut out while it streams, measured, levelled and written."""
 
+import contextlib
 import hashlib
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core import atomic
 from core.audio.decode import stream
 from core.audio.encode import wav_bytes
 from core.audio.limiter import limit
@@ -56,7 +57,7 @@ def cut_clips(
         target = voice.sliced / f"{stem}_{digest[:ID_CHARS]}.wav"
         is_new = not (target.is_file() and file_sha256(target) == digest)
         if is_new:
-            atomic.write_bytes(target, data)
+            _write(target, data)
         verdict, reasons = judge(quality, options)
         yield Made(
             Clip(
@@ -77,6 +78,18 @@ def cut_clips(
             quality.bandwidth_hz,
             is_new,
         )
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Put a clip at its place whole, but not yet surely on the disk: thousands of clips are synced together later."""
+    temp = target.with_name(f".tmp-{os.getpid()}-{target.stem[-ID_CHARS:]}{target.suffix}")
+    try:
+        temp.write_bytes(data)
+        temp.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temp.unlink(missing_ok=True)
+        raise
 
 
 def _ranges(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import atomic
 from core.dataset.clips import Clip, ClipTable, Verdict
 from core.dataset.manifest import manifest_path
 from core.dataset.options import PrepareOptions, parse_options
@@ -78,6 +79,7 @@ def run_prepare(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
             reasons = " ".join(list(outcome.failed.values())[:_SHOWN_FAILURES])
             many = f"None of the {len(sources)} recordings can be used. " if len(sources) > 1 else ""
             raise BadInput(many + reasons, where=str(voice.raw))
+        _sync(voice, outcome.new_files)
         kept = {name for name in recordings(voice) if name not in sources or name in outcome.failed}
         clips = table.update(lambda current: _merged(outcome.clips, current, kept))
     except BaseException:
@@ -245,6 +247,14 @@ def _discard(table: ClipTable, files: list[Path]) -> None:
     for path in files:
         if path.relative_to(table.voice.path).as_posix() not in listed:
             _unlink(path)
+
+
+def _sync(voice: Voice, files: list[Path]) -> None:
+    """Force new clips to the disk before the table names them."""
+    for path in files:
+        atomic.fsync_file(path)
+    if files:
+        atomic.fsync_folder(voice.sliced)
 
 
 def _unlink(path: Path) -> None:
