@@ -76,9 +76,15 @@ def verify_in_fresh_process(folder: Path, example: Example) -> dict[str, Any]:
             "Look into the log of the job.",
         ) from err
     if "error" in answer:
-        raise from_dict(answer["error"])
+        raise _error_of(answer["error"])
     result: dict[str, Any] = answer["render"]
     return result
+
+
+def _error_of(data: dict[str, str]) -> StudioError:
+    if data["code"] == BadRender.code:
+        return BadRender(data["message"], data["hint"], where=data["where"])
+    return from_dict(data)
 
 
 def main(arguments: list[str]) -> int:
