@@ -91,11 +91,16 @@ def cpu_count() -> int:
 
 
 def threads(setting: int = 0) -> int:
-    """Compute threads for a job: `setting`, or by itself the physical cores that this process may use."""
+    """Compute threads for a job: `setting`, or by itself the physical cores that this process may use.
+
+    A number in the environment's OMP_NUM_THREADS is a bound on the latter.
+    """
     if setting > 0:
         return setting
     physical = psutil.cpu_count(logical=False) or cpu_count()
-    return max(1, min(physical, cpu_count()))
+    wish = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    bound = int(wish) if wish.isascii() and wish.isdigit() and int(wish) > 0 else physical
+    return max(1, min(physical, cpu_count(), bound))
 
 
 def cpu_name() -> str:

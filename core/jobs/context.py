@@ -86,7 +86,7 @@ class WorkerContext(JobContext):
         self.settings, self.job_id, self.log_path = settings, job_id, log_path
         self._store = store
         self._number = job_id
-        self._cancel = threading.Event()
+        self._cancelled = False  # a plain flag: a signal handler that takes a lock could wait for itself
         self._lock = threading.Lock()
         self._eta = Eta()
         self._fraction, self._message = 0.0, ""
@@ -94,11 +94,11 @@ class WorkerContext(JobContext):
 
     def request_cancel(self) -> None:
         """Ask this process's handler to stop. Safe in a signal handler."""
-        self._cancel.set()
+        self._cancelled = True
 
     @property
     def cancel_requested(self) -> bool:
-        if not self._cancel.is_set() and self._lock.acquire(blocking=False):
+        if not self._cancelled and self._lock.acquire(blocking=False):
             try:
                 now = time.monotonic()
                 if now - self._asked_s >= _ASK_EVERY_S:
@@ -106,7 +106,7 @@ class WorkerContext(JobContext):
                     self._take(self._store.cancel_requested, self._number)
             finally:
                 self._lock.release()
-        return self._cancel.is_set()
+        return self._cancelled
 
     def report(self, fraction: float | None, message: str) -> None:
         with self._lock:
@@ -126,7 +126,7 @@ class WorkerContext(JobContext):
     def _take(self, ask: Callable[..., bool], *values: object) -> None:
         try:
             if ask(*values):
-                self._cancel.set()
+                self._cancelled = True
         except StudioError as err:
             _log.warning("progress of job %s not stored: %s", self.job_id, err.message)
 
@@ -141,17 +141,17 @@ class ForegroundContext(JobContext):
     def __init__(self, settings: Settings, on_progress: Callable[[float, str], None] | None = None) -> None:
         self.settings, self.job_id, self.log_path = settings, None, None
         self._on_progress = on_progress
-        self._cancel = threading.Event()
+        self._cancelled = False  # a plain flag: a signal handler that takes a lock could wait for itself
         self._lock = threading.Lock()
         self._fraction, self._message, self._shown_s = 0.0, "", -math.inf
 
     def request_cancel(self) -> None:
         """Ask the handler to stop. Safe in a signal handler and from other threads."""
-        self._cancel.set()
+        self._cancelled = True
 
     @property
     def cancel_requested(self) -> bool:
-        return self._cancel.is_set()
+        return self._cancelled
 
     def report(self, fraction: float | None, message: str) -> None:
         with self._lock:

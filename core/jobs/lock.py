@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from core.errors import Conflict, is_no_space, no_space
+from core.errors import BadInput, Conflict, is_no_space, no_space
 
 _log = logging.getLogger(__name__)
 # Windows locks byte ranges and forbids others to read them: lock one far behind the text.
@@ -28,12 +28,15 @@ class WorkspaceLock:
         return self._handle is not None
 
     def acquire(self, url: str = "") -> None:
-        """Take the lock. Raises Conflict that names the studio which has it (its URL, its process), NoSpace."""
+        """Take the lock; with it in hand, only change the URL.
+
+        Raises Conflict that names the studio which has it (its URL, its process), NoSpace, BadInput (the folder
+        cannot be written).
+        """
         if self._handle is not None:
             self._write(url)
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle = open(self.path, "a+b")  # noqa: SIM115  (it stays open as long as the lock is held)
+        handle = self._open()
         try:
             _lock(handle)
         except BlockingIOError as err:
@@ -51,6 +54,19 @@ class WorkspaceLock:
         self._handle = handle
         self._write(url)
 
+    def _open(self) -> IO[bytes]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return open(self.path, "a+b")
+        except OSError as err:
+            if is_no_space(err):
+                raise no_space(err, None, self.path) from err
+            raise BadInput(
+                f"The folder {self.path.parent} cannot be used: {err.strerror or err}.",
+                "Choose another one, or change its permissions.",
+                where=str(self.path),
+            ) from err
+
     def _write(self, url: str) -> None:
         assert self._handle is not None
         text = json.dumps({"pid": os.getpid(), "url": url, "since": time.time()})
@@ -60,10 +76,8 @@ class WorkspaceLock:
             self._handle.write(text.encode())
             self._handle.flush()
         except OSError as err:
-            self.release()
-            if is_no_space(err):
-                raise no_space(err, None, self.path) from err
-            raise
+            # The lock holds without its text; on a full disk a person must still be able to open the studio.
+            _log.warning("%s cannot be written (%s)", self.path, err)
 
     def holder(self) -> dict[str, Any]:
         """What the studio that has (or had) the lock wrote: pid, url, since. Empty if nothing readable."""

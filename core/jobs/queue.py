@@ -145,12 +145,16 @@ class JobQueue:
         return gone
 
     def _loop(self) -> None:
+        told = ""
         while not self._stopping.is_set():
             try:
                 self._tick()
-            except StudioError as err:
-                _log.warning("dispatcher: %s", err.message)
-                time.sleep(_BUSY_TICK_S)
+                told = ""
+            except StudioError as err:  # a full disk, a locked database: it passes, or it is told once
+                if err.message != told:
+                    _log.warning("dispatcher: %s", err.message)
+                told = err.message
+                time.sleep(_IDLE_TICK_S)
             # The thread's boundary: a bug in here must not end the dispatching of every later job in silence.
             except Exception:  # noqa: BLE001
                 _log.exception("dispatcher")
@@ -188,18 +192,17 @@ class JobQueue:
         self.store.set_log(job.id, str(log_path))
         started = processes.started_at(process.pid)
         if started is not None:
-            self.store.attach(job.id, process.pid, started)
+            self.store.attach(job.id, process.pid, started)  # the worker does so itself once it runs
         if self.store.cancel_requested(job.id):  # asked for between claim and now, when there was no one to signal
             self.cancel(job.id)
 
     def _spawn(self, job: Job, handler: Handler, log_path: Path, log: int) -> "subprocess.Popen[bytes]":
-        n_threads = str(device.threads(self.settings.threads))
         environment = {
             **os.environ,
             processes.MARK: processes.mark_of(self.store.path, job.id),
             "PYTHONUNBUFFERED": "1",
             "PYTHONUTF8": "1",
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", n_threads),
+            "OMP_NUM_THREADS": str(device.threads(self.settings.threads)),
         }
         command = [
             *(sys.executable, "-m", "core.jobs.worker"),

@@ -174,13 +174,16 @@ class JobStore:
         )
         return _job(rows[0]) if rows else None
 
-    def attach(self, job_id: int, pid: int, pid_started: float) -> bool:
-        """Record the worker process of a running job; False if the job is not running or has another worker."""
+    def attach(self, job_id: int, pid: int, pid_started: float, instead_of: int | None = None) -> bool:
+        """Record the worker process of a running job; False if the job is not running or has another worker.
+
+        `instead_of`: a process that may be on record and is only this one's starter.
+        """
         return bool(
             self._change(
                 "UPDATE jobs SET pid = ?, pid_started = ? WHERE id = ? AND state = 'running' "
-                "AND (pid IS NULL OR pid = ?)",
-                (pid, pid_started, job_id, pid),
+                "AND (pid IS NULL OR pid = ? OR pid = ?)",
+                (pid, pid_started, job_id, pid, instead_of),
             )
         )
 

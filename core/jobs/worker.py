@@ -71,7 +71,9 @@ def _record(finish: Callable[[], bool]) -> bool:
 def run(store: JobStore, job_id: int, target: str, settings: Settings, log_path: Path) -> int:
     """Run one job to its end; returns the process's exit code. SystemExit passes."""
     pid, started = processes.identity()
-    if not store.attach(job_id, pid, started):
+    # On Windows the python.exe of a virtual environment starts the real one and waits: the parent, which the
+    # studio took for the worker, is that starter.
+    if not store.attach(job_id, pid, started, instead_of=os.getppid()):
         _log.warning("job %d is not waiting for this process", job_id)
         return EXIT_NOT_MINE
     job = store.get(job_id)

@@ -102,6 +102,10 @@ def test_pick() -> None:
     assert "cpu" in err.value.hint
 
 
-def test_threads() -> None:
+def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert device.threads(3) == 3
-    assert 1 <= device.threads(0) <= device.cpu_count()
+    assert device.threads(0) == 1
+    for odd in ("", "0", "many", "9999", "²"):
+        monkeypatch.setenv("OMP_NUM_THREADS", odd)
+        assert 1 <= device.threads(0) <= device.cpu_count()

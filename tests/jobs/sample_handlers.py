@@ -1,7 +1,6 @@
 """Handlers for the queue's tests. Workers import this module by PYTHONPATH (see conftest)."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -90,6 +89,8 @@ def leaves_child(params: Params, ctx: JobContext) -> Params:
 
 def disk_full(params: Params, ctx: JobContext) -> Params:
     """Every write of this process fails while it reports progress, then works again."""
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
     try:
@@ -102,6 +103,8 @@ def disk_full(params: Params, ctx: JobContext) -> Params:
 
 
 def out_of_disk(params: Params, ctx: JobContext) -> Params:
+    import resource
+
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:

@@ -262,3 +262,9 @@ def test_a_zombie_is_not_alive() -> None:
         pass
     child.stdout.close()
     child.wait()
+
+
+def test_a_lock_in_a_place_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="cannot be used"):
+        WorkspaceLock(tmp_path / "file" / "studio.lock").acquire()

@@ -77,6 +77,9 @@ def test_a_worker_attaches_to_a_running_job_and_no_second_one_does(store: JobSto
     assert store.attach(job.id, 100, 5.0)
     assert store.attach(job.id, 100, 5.0)
     assert not store.attach(job.id, 101, 6.0)
+    # A virtual environment's python.exe on Windows only starts the real one.
+    assert store.attach(job.id, 101, 6.0, instead_of=100)
+    assert store.get(job.id).pid == 101
 
 
 def test_cancel_in_each_state(store: JobStore) -> None:
