@@ -47,7 +47,8 @@ def speechlike(seconds: float, rate_hz: int, seed: int = 0, noise: float = 1e-4)
         at += length + float(rng.uniform(0.5, 1.0))
     gate[max(0, n - round(0.3 * rate_hz)) :] = 0.0
     syllables = 0.55 + 0.45 * np.sin(2 * np.pi * 4.0 * t)
-    return (0.25 * sound * gate * syllables + noise * rng.standard_normal(n)).astype(np.float32)
+    breath = 0.02 * rng.standard_normal(n)  # what reaches up to half the rate, as an s does
+    return (0.25 * (sound + breath) * gate * syllables + noise * rng.standard_normal(n)).astype(np.float32)
 
 
 def write_media(
