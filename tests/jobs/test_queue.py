@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from core.errors import BadInput, Conflict, NotFound
 from core.jobs import processes
 from core.jobs.queue import JobQueue
+from core.paths import REPO_ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 Bench = Any  # tests/jobs/conftest.py
@@ -329,3 +331,33 @@ def test_a_second_studio_on_the_workspace_is_told_where_the_first_is(bench: Benc
         second.start()
     queue.stop()
     assert second.start() == []
+
+
+STUDIO = """
+import sys, time
+from pathlib import Path
+from core.jobs.handlers import Handler
+from core.settings import Settings
+from core.studio import Studio
+root = Path(sys.argv[1])
+kinds = {"until_told": Handler("sample_handlers:until_told", "work")}
+studio = Studio(Settings(workspace=Path(sys.argv[2])), kinds)
+studio.start("http://127.0.0.1:7860")
+studio._jobs.submit("until_told", {"touch": str(root / "a"), "go": str(root / "go")})
+time.sleep(600)
+"""
+
+
+def test_a_job_outlives_even_a_studio_that_is_killed(bench: Bench) -> None:
+    command = [sys.executable, "-c", STUDIO, str(bench.root), str(bench.settings.workspace)]
+    child = subprocess.Popen(command, cwd=REPO_ROOT, start_new_session=True)
+    bench.file("a")
+    (job,) = bench.store.list()
+    with pytest.raises(Conflict, match="7860"):
+        bench.queue().start()
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    assert bench.queue().start() == []
+    assert bench.store.get(job.id).state == "running"
+    (bench.root / "go").touch()
+    assert bench.ended(job).state == "completed"
