@@ -42,9 +42,8 @@ def run_head(t: Texts, run: "RunSummary | None", job: "Job | None") -> str:
     live = job is not None and job.active
     fraction = run.step / run.steps if run.steps else 0.0
     left = eta_text(t, job.eta_now_s()) if live and job else ""
-    told = [t("training.step", step=f"{run.step:,}", steps=f"{run.steps:,}"), left]
-    if live and job and job.message:
-        told.insert(0, job.message)
+    step = t("training.step", step=f"{run.step:,}", steps=f"{run.steps:,}")
+    told = [(job.message if live and job else "") or step, left, best_text(t, run)]
     line = " · ".join(esc(x) for x in told if x)
     notes = "".join(f"<li>{esc(n)}</li>" for n in run.notes)
     return (f'<div class="ts-job"><div class="ts-job-line">{state_badge(t, run.state)}'

@@ -5,9 +5,10 @@ import logging
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 from fastapi import FastAPI
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -80,4 +81,10 @@ class LazyTensorBoard:
 
 def mount_tensorboard(app: FastAPI, runs_dir: Path) -> None:
     """Mount TensorBoard over ``runs_dir`` at ``/tensorboard`` of ``app``."""
+
+    @app.get("/font-roboto/{name}", include_in_schema=False)
+    def font(name: str) -> Response:
+        """TensorBoard's style sheet asks for its fonts at the root, whatever the prefix is."""
+        return RedirectResponse(f"{PREFIX}/font-roboto/{quote(name, safe='')}")
+
     app.mount(PREFIX, LazyTensorBoard(runs_dir))

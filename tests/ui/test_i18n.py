@@ -13,8 +13,8 @@ from ui.texts import I18N_DIR, LANGUAGES, pick_language, texts
 
 UI = Path(__file__).resolve().parents[2] / "ui"
 # Keys put together at run time: a state, a kind of job, an error's code …
-DYNAMIC = ("state.", "job.", "error.", "js.", "reason.", "check.", "nav.", "training.preset_", "training.about_", "home.step_",
-           "home.next_", "theme.", "clip.", "run.", "jobs.", "settings.", "training.plot_")
+DYNAMIC = ("state.", "job.", "error.", "js.", "reason.", "check.", "nav.", "training.preset_", "training.about_",
+           "home.step_", "home.next_", "theme.", "clip.", "run.", "jobs.", "settings.", "training.plot_")
 
 
 def tables() -> dict[str, dict[str, str]]:
@@ -56,7 +56,8 @@ def test_every_used_key_exists() -> None:
 def test_every_key_is_used() -> None:
     source = "".join(p.read_text("utf-8") for p in UI.rglob("*.py"))
     scripts = "".join(p.read_text("utf-8") for p in (UI / "assets").glob("*.js"))
-    spare = [k for k in tables()["en"] if not re.search(f"[\"']{re.escape(k)}[\"']", source) and not k.startswith(DYNAMIC)]
+    spare = [k for k in tables()["en"]
+             if not re.search(f"[\"']{re.escape(k)}[\"']", source) and not k.startswith(DYNAMIC)]
     assert spare == []
     for key in tables()["en"]:
         if key.startswith("js."):
@@ -80,7 +81,9 @@ def test_texts_fill_values_and_fail_on_unknown_keys() -> None:
 
 def test_errors_say_their_kind_in_the_language() -> None:
     message, hint = texts("zh").error(BadInput("a.txt holds no audio.", "Choose another file."))
-    assert message.startswith("无法使用此输入") and "a.txt" in message and hint
+    assert message.startswith("无法使用此输入")
+    assert "a.txt" in message
+    assert hint
     assert texts("en").error(BadInput("a.txt holds no audio."))[0] == "a.txt holds no audio."
 
 

@@ -18,7 +18,8 @@ def test_line_is_well_formed(points: list[tuple[float, float]]) -> None:
     for line in root.iter("polyline"):
         for pair in line.attrib["points"].split():
             x, y = map(float, pair.split(","))
-            assert 0 <= x <= 400 and 0 <= y <= 132
+            assert 0 <= x <= 400
+            assert 0 <= y <= 132
     assert "nan" not in ET.tostring(root, "unicode").replace("&lt;", "").lower().split("<title")[0] or not points
 
 
@@ -42,7 +43,8 @@ def test_waveform_stays_inside(peaks: list[tuple[float, float]]) -> None:
     root = ET.fromstring(waveform_svg(peaks, "clip", 64))
     for shape in root.iter("polygon"):
         heights = [float(p.split(",")[1]) for p in shape.attrib["points"].split()]
-        assert min(heights) >= 0 and max(heights) <= 64.6
+        assert min(heights) >= 0
+        assert max(heights) <= 64.6
 
 
 @given(finite, st.floats(1e-6, 1e6))

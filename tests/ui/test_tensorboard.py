@@ -24,7 +24,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
 
 def test_page_and_prefix(client: TestClient) -> None:
     answer = client.get("/tensorboard/")
-    assert answer.status_code == 200 and "text/html" in answer.headers["content-type"]
+    assert answer.status_code == 200
+    assert "text/html" in answer.headers["content-type"]
     assert client.get("/tensorboard", follow_redirects=True).status_code == 200
 
 
@@ -37,13 +38,16 @@ def test_scalar_is_there(client: TestClient) -> None:
             break
         time.sleep(0.1)
     assert tags["小雨-lite"] == {"loss/g/mel": {"displayName": "loss/g/mel", "description": ""}}
-    rows = client.get("/tensorboard/data/plugin/scalars/scalars", params={"tag": "loss/g/mel", "run": "小雨-lite"}).json()
+    wanted = {"tag": "loss/g/mel", "run": "小雨-lite"}
+    rows = client.get("/tensorboard/data/plugin/scalars/scalars", params=wanted).json()
     assert [row[2] for row in rows] == [3.0, 2.0, 1.0]
 
 
 def test_projector_is_off(client: TestClient) -> None:
     listing = client.get("/tensorboard/data/plugins_listing").json()
-    assert "projector" not in listing and "scalars" in listing and "audio" in listing
+    assert "projector" not in listing
+    assert "scalars" in listing
+    assert "audio" in listing
     assert client.get("/tensorboard/data/plugin/projector/runs").status_code == 404
 
 
@@ -51,7 +55,8 @@ def test_nothing_is_imported_before_the_first_request(tmp_path: Path) -> None:
     app = FastAPI()
     mount_tensorboard(app, tmp_path / "none")
     board = next(r.app for r in app.routes if getattr(r, "path", "") == "/tensorboard")
-    assert isinstance(board, LazyTensorBoard) and board._app is None
+    assert isinstance(board, LazyTensorBoard)
+    assert board._app is None
     assert not (tmp_path / "none").exists()
 
 

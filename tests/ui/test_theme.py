@@ -24,7 +24,8 @@ def contrast(one: str, two: str) -> float:
 
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize(("front", "back", "least"), [
-    ("text", "panel", 7.0), ("text", "bg", 7.0), ("muted", "panel", 4.5), ("muted", "bg", 4.5), ("muted", "raised", 4.5),
+    ("text", "panel", 7.0), ("text", "bg", 7.0),
+    ("muted", "panel", 4.5), ("muted", "bg", 4.5), ("muted", "raised", 4.5),
     ("accent", "panel", 4.5), ("on-accent", "accent", 4.5), ("ok", "panel", 4.5), ("warn", "panel", 4.5),
     ("bad", "panel", 4.5),
 ])

@@ -45,9 +45,11 @@
 
   // TensorBoard is loaded when its tab is first seen: it starts a reader on the server.
   TS.board = (box) => {
-    new IntersectionObserver((entries, observer) => {
-      if (!entries.some((e) => e.isIntersecting)) return;
-      observer.disconnect();
+    const columns = box.closest(".ts-cols");
+    new IntersectionObserver((entries) => {
+      const seen = entries.some((e) => e.isIntersecting);
+      columns?.classList.toggle("ts-wide", seen);  // it needs the room that the form takes
+      if (!seen || box.firstChild) return;
       const frame = document.createElement("iframe");
       frame.title = "TensorBoard";
       frame.src = `${TS.root}/tensorboard/${TS.isDark() ? "?darkMode=true" : ""}#timeseries`;

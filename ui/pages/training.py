@@ -74,7 +74,7 @@ def _build_form(ctx: Context) -> dict[str, Any]:
                                                 info=t("training.log_every_info"), min_width=80, elem_id="log-every")
         with gr.Row():
             form["segment_frames"] = gr.Number(0, precision=0, minimum=0, label=t("training.segment"),
-                                               info=t("training.segment_info"), min_width=80)
+                                               info=t("training.segment_info"), min_width=80, elem_id="segment")
             form["seed"] = gr.Number(1234, precision=0, minimum=0, label=t("training.seed"),
                                      info=t("training.seed_info"), min_width=80)
         form["pitch"] = gr.Dropdown(list(PITCH), value="fcpe", label=t("training.pitch"), info=t("training.pitch_info"))
