@@ -42,6 +42,12 @@ def describe(err: BaseException, log_path: Path | None, path: Path | None = None
             "Close other programs that use it, choose a smaller batch or preset, or set the device to cpu.",
             where=where,
         )
+    if isinstance(err, RuntimeError) and "CUDA" in str(err):
+        return Unavailable(
+            "The GPU stopped answering, or the driver does not fit it.",
+            "Try again; if it happens again, restart the machine, update the NVIDIA driver, or set the device to cpu.",
+            where=where,
+        )
     if isinstance(err, MemoryError):
         return Unavailable(
             "The computer ran out of memory.", "Close other programs, or choose a smaller batch or preset.", where=where

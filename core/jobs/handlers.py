@@ -32,7 +32,9 @@ class Handler:
 
 HANDLERS: dict[str, Handler] = {
     "prep": Handler("core.dataset.prepare:run_prepare", lane="work"),
-    "train": Handler("core.engines.sovits.train:run_train", lane="train", grace_s=60.0),
+    "train": Handler(
+        "core.engines.sovits.train:run_train", lane="train", grace_s=120.0
+    ),  # a step and a save, on a slow disk
     "convert": Handler("core.engines.sovits.convert:run_convert", lane="work"),
 }
 

@@ -185,6 +185,7 @@ class OutOfMemoryError(RuntimeError):
         (BadInput("m", "h"), "bad_input", "m"),
         (OSError(28, "No space left on device", "/x/y"), "no_space", "y"),
         (OutOfMemoryError("CUDA out of memory"), "unavailable", "GPU"),
+        (RuntimeError("CUDA error: unspecified launch failure"), "unavailable", "GPU"),
         (MemoryError(), "unavailable", "memory"),
         (ModuleNotFoundError("No module named 'pyworld'", name="pyworld"), "unavailable", "pyworld"),
         (ModuleNotFoundError("No module named 'core.x'", name="core.x"), "bug", "ModuleNotFoundError"),
