@@ -48,13 +48,13 @@ def _model(job: "Job") -> str:
 
 def _downloads(t: Texts, job: "Job") -> str:
     result = job.result or {}
-    links = ""
+    links: list[str] = []
     for name, label in (("output", t("convert.download")), ("sidecar", t("convert.sidecar"))):
         path = Path(str(result.get(name) or ""))
         if path.is_file():
-            links += (f'<a class="ts-btn" href="{esc(file_url(t.lang, path))}" download="{esc(path.name)}" '
-                      f'title="{esc(path.name)}">{esc(label)}</a>')
-    return links
+            links.append(f'<a class="ts-btn" href="{esc(file_url(t.lang, path))}" download="{esc(path.name)}" '
+                         f'title="{esc(path.name)}">{esc(label)}</a>')
+    return " ".join(links)
 
 
 def outputs_table(t: Texts, jobs: "Sequence[Job]", shown: int | None) -> str:
