@@ -10,6 +10,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,8 @@ def _encoder(speech: NDArray[np.float32]) -> dict[str, Any]:
             result[info.name] = "not present"
             continue
         encoder = encoders.create(info.name, "cpu", settings)
-        wav = torch.from_numpy(resample(speech, RATE_HZ, 16000))
-        result[info.name] = _timed(lambda encoder=encoder, wav=wav: encoder.encode(wav), speech.size / RATE_HZ)
+        wav = torch.from_numpy(resample(speech, RATE_HZ, encoder.sample_rate_hz))
+        result[info.name] = _timed(partial(encoder.encode, wav), speech.size / RATE_HZ)
     return result
 
 
