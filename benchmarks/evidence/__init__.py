@@ -13,23 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evidence.judges import Judges
+from benchmarks.evidence.report import losses_over_steps
 from benchmarks.evidence.speech import Utterance, carlo, held_out, piper_sentences, training_files
 
 VOICE = "Allison"
 
 
-def run(args: list[str]) -> dict[str, Any]:
-    """Train (unless --judge-only), convert, judge. Returns the figures that docs/results/real_run.md shows."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks evidence")
-    parser.add_argument("--shared", type=Path, default=Path("../shared"))
-    parser.add_argument("--workspace", type=Path, required=True)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this benchmark."""
+    parser.add_argument("--shared", type=Path, default=Path("../shared"), help="where the real speech lies")
+    parser.add_argument("--workspace", type=Path, required=True, help="workspace to train in; kept")
     parser.add_argument("--preset", default="lite")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of the training; 0 chooses")
     parser.add_argument("--italian", type=int, default=40, help="how many of the Italian speaker's clips to convert")
-    parser.add_argument("--judge-only", action="store_true")
-    options = parser.parse_args(args)
+    parser.add_argument("--judge-only", action="store_true", help="judge the newest run of the workspace again")
 
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Train (unless --judge-only), convert, judge. Returns the figures of docs/results/real_run.md."""
     from core.settings import load_settings
     from core.studio import Studio
 
@@ -38,6 +40,7 @@ def run(args: list[str]) -> dict[str, Any]:
     figures: dict[str, Any] = {"voice": VOICE, "preset": options.preset, "steps": options.steps}
     if not options.judge_only:
         figures |= _train(studio, training_files(data), options.preset, options.steps)
+    figures |= _story(studio)
     sources = {
         "italian": carlo(data, options.italian, options.workspace / "evidence"),
         "piper_english": piper_sentences(data, options.workspace / "evidence"),
@@ -65,6 +68,32 @@ def _train(studio: Any, files: list[Path], preset: str, steps: int) -> dict[str,
         "train_s": round(time.perf_counter() - started, 1),
         "trained": trained,
     }
+
+
+def _story(studio: Any) -> dict[str, Any]:
+    """What the newest run's own files say of it: the model card, its time, its losses."""
+    import json
+
+    model = studio.voice_models(VOICE)[0]
+    card = json.loads((Path(model.path) / "card.json").read_text("utf-8"))
+    folder = studio.settings.runs / card["run"]
+    info = json.loads((folder / "run.json").read_text("utf-8"))
+    return {
+        "card": card,
+        "run": {
+            "train_minutes": round(info["trained_s"] / 60, 1),
+            "seconds_per_step": round(info["trained_s"] / max(1, info["step"]), 2),
+            "peak_gib": _peak_gib(),
+        },
+        "losses": losses_over_steps(folder / "metrics.jsonl"),
+    }
+
+
+def _peak_gib() -> float:
+    """Largest resident memory of this process so far, GiB."""
+    import resource
+
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
 
 
 def _convert_and_judge(studio: Any, judges: Judges, name: str, utterances: list[Utterance]) -> dict[str, Any]:
