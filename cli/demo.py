@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cli.output import Output
 
 VOICE = "Demo voice"
-STEPS = 120
+STEPS = 80
 SPEECH_S = 75.0
 SOURCE_S = 8.0
 
@@ -76,6 +76,7 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
             "voice": voice,
             "preset": "lite",
             "steps": options.steps,
+            "batch_size": 4,
             "save_every_steps": max(1, options.steps),
             "log_every_steps": max(1, options.steps // 12),
             "probes": 1,

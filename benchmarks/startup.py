@@ -1,0 +1,81 @@
+"""How long from `app.py serve` to the first answers: /health, the page's document, and the page's own data.
+
+    python -m benchmarks startup [--repeats N]
+
+Each repeat is a fresh process on an empty workspace. `cpu_s` is what the process computed until then: on a busy
+machine it tells more than the clock.
+"""
+
+import argparse
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET_S = 5.0
+_GIVE_UP_S = 300.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this benchmark."""
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="fresh starts to time (default: 3)")
+
+
+def wait_for(url: str, started: float) -> float:
+    """Seconds from `started` until `url` answers 200. Raises RuntimeError where it never does."""
+    while time.perf_counter() - started < _GIVE_UP_S:
+        try:
+            with urllib.request.urlopen(url, timeout=_GIVE_UP_S) as answer:
+                answer.read()
+                return time.perf_counter() - started
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.02)
+    raise RuntimeError(f"{url} did not answer within {_GIVE_UP_S:.0f} s")
+
+
+def once() -> dict[str, float]:
+    """One start: seconds until each answer, CPU seconds and resident MiB once the page is there."""
+    with tempfile.TemporaryDirectory(prefix="timbre startup ") as workspace:
+        command = [sys.executable, ROOT / "app.py", "serve", "--no-browser", "--port", "0", "--workspace", workspace]
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            assert process.stdout
+            found = re.search(r"http://\S+", process.stdout.readline())
+            if not found:
+                raise RuntimeError("app.py serve did not start")
+            url = found.group(0).rstrip("/")
+            answers = {"health_s": wait_for(f"{url}/health", started), "page_s": wait_for(f"{url}/", started)}
+            seen = psutil.Process(process.pid)
+            times, memory = seen.cpu_times(), seen.memory_info()
+            return {**answers, "cpu_s": times.user + times.system, "rss_mb": memory.rss / 2**20}
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Median of the repeats, the repeats themselves, and whether the page came within the promised five seconds."""
+    runs = [once() for _ in range(args.repeats)]
+    median = {key: round(statistics.median(run[key] for run in runs), 3) for key in runs[0]}
+    return {
+        **median,
+        "target_s": TARGET_S,
+        "within_target": median["page_s"] <= TARGET_S,
+        "load_before": round(psutil.getloadavg()[0], 1),
+        "n_cpus": psutil.cpu_count(),
+        "runs": runs,
+    }
