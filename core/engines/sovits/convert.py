@@ -4,7 +4,6 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,54 +13,23 @@ from numpy.typing import NDArray
 
 from core import atomic
 from core import device as devices
-from core.audio.decode import probe, stream
 from core.audio.encode import write_audio
-from core.audio.slicer import Chunk, RmsEnvelope, SliceParams, slice_envelope
 from core.engines.sovits import convert_options
 from core.engines.sovits.convert_options import ConvertOptions, options_from_sidecar, sidecar_of
 from core.engines.sovits.dataset import RATE_HZ
-from core.engines.sovits.export import MODEL_FILE, VoiceModel, load_model, voice_models
-from core.engines.sovits.join import FADE_S, Piece, add_piece, follow_loudness, limit_peaks, pieces_of
-from core.engines.sovits.recipe import HOP
-from core.errors import BadInput, Conflict, NotFound, is_no_space, no_space
-from core.features.align import align
-from core.features.cache import features_of, spec_of
-from core.features.pitch import interpolate
+from core.engines.sovits.export import MODEL_FILE, VoiceModel, voice_models
+from core.engines.sovits.join import follow_loudness, limit_peaks
+from core.engines.sovits.render import Tools, decode, load_tools, render_all
+from core.errors import BadInput, NotFound, is_no_space, no_space
 from core.paths import inside, safe_name, unique_path
 
 if TYPE_CHECKING:
     from core.dataset.voices import Voice
-    from core.features.encoders.base import ContentEncoder
-    from core.features.pitch import PitchPredictor
     from core.jobs.context import JobContext
 
 __all__ = ["options_from_sidecar", "run_convert", "suggest_transpose"]
 
 NOTICE = "Synthetic voice made with Timbre Studio. Not a recording of this person."
-_EXTRA_S = 0.05
-"""Context beyond `pad_s` that is always there, for the fades."""
-
-
-@dataclass(frozen=True)
-class _Tools:
-    """What renders a piece."""
-
-    model: VoiceModel
-    encoder: "ContentEncoder"
-    pitch: "PitchPredictor"
-    device: str
-    sid: int
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The decoded recording on disk."""
-
-    audio: NDArray[np.float32]
-    chunks: list[Chunk]
-    rms: NDArray[np.float64]
-    hop_samples: int
-    warnings: list[str]
 
 
 def suggest_transpose(source_f0_median: float | None, target_f0_median: float | None) -> int:
@@ -100,12 +68,12 @@ def run_convert(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     where = devices.pick(settings.device)
     torch.set_num_threads(devices.threads(settings.threads))
     ctx.progress(0.0, "loading the voice")
-    tools = _load_tools(options, folder, where, ctx)
+    tools = load_tools(options, folder, where, ctx)
     with _scratch(settings.cache_dir) as scratch:
-        recording = _decode(source, scratch, options, settings.max_decode_hours, ctx.sub(0.02, 0.15))
+        recording = decode(source, scratch, options, settings.max_decode_hours, ctx.sub(0.02, 0.15))
         transpose, medians = _transpose(options, source, tools.model)
         out = _scratch_array(scratch / "out.f32", recording.audio.size)
-        table = _render_all(options, tools, recording, transpose, out, ctx.sub(0.15, 0.93))
+        table = render_all(options, tools, recording, transpose, out, ctx.sub(0.15, 0.93))
         follow_loudness(out, recording.audio, RATE_HZ, options.loudness_envelope)
         limited = limit_peaks(out, RATE_HZ)
         ctx.progress(0.95, "writing")
@@ -167,39 +135,6 @@ def _target(options: ConvertOptions, outputs: Path) -> Path:
     return unique_path(outputs / f"{name}.{options.format}")
 
 
-def _load_tools(options: ConvertOptions, folder: Path, where: str, ctx: "JobContext") -> _Tools:
-    from core.features import encoders, pitch
-
-    model = load_model(folder, where)
-    name = str(model.card.get("encoder") or model.config.model.speech_encoder)
-    encoder = encoders.create(name, where, ctx.settings)
-    trained_with = model.card.get("encoder_fingerprint")
-    if trained_with and trained_with != encoder.fingerprint:
-        raise Conflict(
-            f"The voice was trained with another version of the encoder '{name}'.",
-            "Put back the encoder's files of that time, or train the voice again.",
-            where=str(folder),
-        )
-    if encoder.dim != model.config.model.ssl_dim:
-        raise Conflict(
-            f"The voice expects units of {model.config.model.ssl_dim} values, '{name}' gives {encoder.dim}.",
-            "Use the encoder that the voice was trained with.",
-            where=str(folder),
-        )
-    return _Tools(model, encoder, pitch.create(options.pitch, where), where, _speaker(options, model))
-
-
-def _speaker(options: ConvertOptions, model: VoiceModel) -> int:
-    speakers = model.config.spk
-    if options.speaker is None:
-        return min(speakers.values())
-    if isinstance(options.speaker, str) and options.speaker in speakers:
-        return speakers[options.speaker]
-    if isinstance(options.speaker, int) and options.speaker in speakers.values():
-        return options.speaker
-    raise BadInput(f"The model has no speaker {options.speaker!r}.", f"Choose one of {', '.join(speakers)}.")
-
-
 @contextlib.contextmanager
 def _scratch(cache_dir: Path) -> Iterator[Path]:
     """A folder that is gone afterwards, whatever happens. A full disk becomes a NoSpace."""
@@ -218,32 +153,6 @@ def _scratch_array(path: Path, n_samples: int) -> NDArray[np.float32]:
     return np.memmap(path, np.float32, "w+", shape=(n_samples,))
 
 
-def _decode(source: Path, scratch: Path, options: ConvertOptions, max_hours: float, ctx: "JobContext") -> _Source:
-    """Decode to 44.1 kHz mono on disk, measuring where it is silent on the way."""
-    info = probe(source)
-    params = SliceParams(threshold_db=options.slice_db)
-    hop = params.hop_samples(RATE_HZ)
-    envelope = RmsEnvelope(hop)
-    warnings: list[str] = []
-    file = scratch / "source.f32"
-    with open(file, "wb") as raw:
-        for block in stream(source, RATE_HZ, max_hours=max_hours, warnings=warnings):
-            raw.write(np.ascontiguousarray(block, np.float32))
-            envelope.push(block)
-            done = envelope.n_samples / RATE_HZ / info.duration_s if info.duration_s else 0.5
-            ctx.progress(min(done, 1.0), "reading")
-    if envelope.n_samples == 0:
-        raise BadInput(f"{source.name} holds no sound.", "Choose another recording.", where=str(source))
-    audio = np.memmap(file, np.float32, "r", shape=(envelope.n_samples,))
-    rms = envelope.finish()
-    chunks = slice_envelope(rms, audio.size, RATE_HZ, params)
-    if float(rms.max()) < 10.0 ** (options.slice_db / 20.0):
-        chunks = [
-            Chunk(0, audio.size, True)
-        ]  # the slicer keeps sound without a pause whole, also when it is all silent
-    return _Source(audio, chunks, rms, hop, warnings)
-
-
 def _transpose(options: ConvertOptions, source: Path, model: VoiceModel) -> tuple[float, dict[str, Any]]:
     if options.transpose != "auto":
         return float(options.transpose), {}
@@ -253,81 +162,6 @@ def _transpose(options: ConvertOptions, source: Path, model: VoiceModel) -> tupl
     found = suggest_key(source, float(target) if target else None)
     medians = {"source_f0_median": found.source_median_hz, "target_f0_median": found.target_median_hz}
     return float(found.semitones), medians
-
-
-# ---- rendering
-
-
-def _render_all(
-    options: ConvertOptions,
-    tools: _Tools,
-    recording: _Source,
-    transpose: float,
-    out: NDArray[np.float32],
-    ctx: "JobContext",
-) -> list[dict[str, Any]]:
-    """Render every piece into `out`; a row a piece for the sidecar."""
-    longest = round(options.max_slice_s * RATE_HZ)
-    pieces = pieces_of(recording.chunks, recording.rms, recording.hop_samples, longest)
-    total = max(1, sum(p.end - p.start for p in pieces if not p.silent))
-    fade = 2 * round(FADE_S * RATE_HZ / 2)
-    done = 0
-    table: list[dict[str, Any]] = []
-    for index, piece in enumerate(pieces):
-        ctx.progress(done / total, f"slice {index + 1} of {len(pieces)}")
-        row: dict[str, Any] = {
-            "start_s": piece.start / RATE_HZ,
-            "end_s": piece.end / RATE_HZ,
-            "silent": piece.silent,
-        }
-        if not piece.silent:
-            seed = options.seed + index
-            rendered, lead, median = _render(options, tools, recording.audio, piece, transpose, seed)
-            add_piece(out, piece, rendered, lead, fade)
-            done += piece.end - piece.start
-            row |= {"seed": seed, "f0_median": median}
-        table.append(row)
-    return table
-
-
-def _render(
-    options: ConvertOptions, tools: _Tools, audio: NDArray[np.float32], piece: Piece, transpose: float, seed: int
-) -> tuple[NDArray[np.float32], int, float | None]:
-    """(render with context, samples of context before the piece, median pitch asked for in Hz)."""
-    lead = round((options.pad_s + _EXTRA_S) * RATE_HZ)
-    length = piece.end - piece.start + 2 * lead
-    length += -length % HOP
-    wav = np.zeros(length, np.float32)
-    first, last = piece.start - lead, piece.start - lead + length
-    inner = slice(max(0, first), min(audio.size, last))
-    wav[inner.start - first : inner.stop - first] = audio[inner]
-
-    found = features_of(wav, spec_of(tools.encoder, tools.pitch.name), tools.encoder, tools.pitch)
-    f0_hz, uv = interpolate(found.f0.numpy())
-    f0_hz = (f0_hz * 2.0 ** (transpose / 12.0)).astype(np.float32)
-    mode: Any = tools.model.config.data.unit_interpolate_mode
-    units = align(found.units, length // HOP, mode).T[None]
-    with torch.inference_mode():
-        rendered, _ = tools.model.generator.infer(  # type: ignore[operator]
-            units.contiguous().to(tools.device),
-            torch.from_numpy(f0_hz)[None].to(tools.device),
-            torch.from_numpy(uv)[None].to(tools.device),
-            torch.tensor([tools.sid], device=tools.device),
-            found.volume[None].to(tools.device),
-            noise_scale=options.noise_scale,
-            predict_f0=options.predict_f0,
-            generator=torch.Generator(device=tools.device).manual_seed(seed),
-        )
-    voiced = f0_hz[uv > 0]
-    median = round(float(np.median(voiced)), 2) if voiced.size else None
-    samples = rendered[0, 0].float().cpu().numpy()
-    if not np.isfinite(samples).all():
-        raise BadInput(
-            f"The voice rendered values that are not numbers at {piece.start / RATE_HZ:.1f} s.",
-            "Use another checkpoint of the voice.",
-            where=str(tools.model.folder),
-        )
-    return samples, lead, median
 
 
 # ---- after rendering
@@ -348,7 +182,7 @@ def _write_sidecar(
     options: ConvertOptions,
     source: Path,
     target: Path,
-    tools: _Tools,
+    tools: Tools,
     figures: dict[str, Any],
     warnings: list[str],
     spent_s: float,

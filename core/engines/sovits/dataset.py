@@ -10,11 +10,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.engines.sovits.config import SovitsConfig
 from core.engines.sovits.recipe import HOP, Batch, SegmentPlan
 from core.errors import BadInput
 from core.features import cache
@@ -88,6 +90,19 @@ def wav_frames(path: Path) -> int:
 
 
 _AGAIN = "Prepare the voice again."
+
+
+def align_mode(config: SovitsConfig) -> AlignMode:
+    """How a model wants its units aligned.
+
+    Raises:
+        BadInput: config.json names a way that nobody knows.
+    """
+    for mode in get_args(AlignMode):
+        if mode == config.data.unit_interpolate_mode:
+            return cast(AlignMode, mode)
+    known = ", ".join(get_args(AlignMode))
+    raise BadInput(f"unit_interpolate_mode '{config.data.unit_interpolate_mode}' is unknown", f"Use one of {known}.")
 
 
 def load_clip(example: Example, mode: AlignMode) -> ClipData:

@@ -12,7 +12,7 @@ import torch
 from core import device as devices
 from core.engines.sovits import export, material
 from core.engines.sovits.config import SovitsConfig, load_config, save_config
-from core.engines.sovits.dataset import TrainingSet
+from core.engines.sovits.dataset import TrainingSet, align_mode
 from core.engines.sovits.presets import preset
 from core.engines.sovits.probe import Probes
 from core.engines.sovits.recipe import Recipe
@@ -130,14 +130,9 @@ def _train(run: Run, info: RunInfo, options: TrainOptions, ctx: "JobContext") ->
         recipe.segments(),
         options.batch_size or recipe.base_batch_size,
         options.seed,
-        config.data.unit_interpolate_mode,
-    )  # type: ignore[arg-type]
-    probes = Probes(
-        recipe,
-        data.held_out[: options.probes],
-        config.data.unit_interpolate_mode,  # type: ignore[arg-type]
-        torch_device,
+        align_mode(config),
     )
+    probes = Probes(recipe, data.held_out[: options.probes], align_mode(config), torch_device)
     about = {"config_sha256": _sha256(run.config_file), "data_hash": data.data_hash, "versions": info.versions}
     trainer = Trainer(run, info, recipe, dataset, options, torch_device, about, probes)
     resumed = trainer.restore()

@@ -76,15 +76,13 @@ class _Window:
         return {name: float(value) / self.counts[name] for name, value in self.sums.items()}
 
 
-def choose_precision(wish: str, device: torch.device) -> Precision:
+def choose_precision(wish: Literal["auto", "fp32", "fp16", "bf16"], device: torch.device) -> Precision:
     """The precision for a wish of "auto", "fp32", "fp16" or "bf16". A CPU always computes in fp32."""
     if device.type != "cuda":
         return "fp32"
     if wish == "auto":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    if wish == "fp16" or wish == "bf16":
-        return wish
-    return "fp32"
+    return wish
 
 
 class Trainer:

@@ -29,11 +29,11 @@ def verify_model(folder: Path, example: Example) -> dict[str, float]:
     """
     import torch
 
-    from core.engines.sovits.dataset import whole_clip
+    from core.engines.sovits.dataset import align_mode, whole_clip
     from core.engines.sovits.export import load_model
 
     model = load_model(folder)
-    clip = whole_clip(example, model.config.data.unit_interpolate_mode)  # type: ignore[arg-type]
+    clip = whole_clip(example, align_mode(model.config))
     n = MAX_FRAMES
     with torch.inference_mode():
         audio, _ = model.generator.infer(  # type: ignore[operator]

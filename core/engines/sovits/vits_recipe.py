@@ -31,7 +31,8 @@ class VitsRecipe(Recipe):
         self.betas, self.eps = config.train.betas, config.train.eps
         self.segment_frames = options.segment_frames or config.train.segment_size // HOP
         self.generator = build_generator(config)
-        self.discriminator = build_discriminator(config)
+        self.judge = build_discriminator(config)
+        self.discriminator = self.judge
 
     def segments(self) -> SegmentPlan:
         return SegmentPlan(n_frames=CUT_FRAMES, fixed=False, longer_than=LONGEST_FRAMES)
@@ -63,7 +64,7 @@ class VitsRecipe(Recipe):
         return result
 
     def discriminator_losses(self, batch: Batch, outputs: dict[str, Tensor], step: int) -> Losses | None:
-        real, fake = self.discriminator.judge(outputs["target"], outputs["audio"].detach())  # type: ignore[union-attr]
+        real, fake = self.judge.judge(outputs["target"], outputs["audio"].detach())
         total = losses.discriminator_loss(real, fake)
         return Losses(total, {})
 
@@ -81,11 +82,9 @@ class VitsRecipe(Recipe):
             data.mel_fmin,
             data.mel_fmax,
         )
-        judge = self.discriminator
-        assert judge is not None
         with torch.no_grad():
-            _, real_maps = judge(outputs["target"])
-        fake_logits, fake_maps = judge(outputs["audio"])
+            _, real_maps = self.judge(outputs["target"])
+        fake_logits, fake_maps = self.judge(outputs["audio"])
         found = losses.generator_losses(
             self.config.train,
             fake_logits=fake_logits,
