@@ -45,7 +45,16 @@ def wait_for(url: str, started: float) -> float:
 def once() -> dict[str, float]:
     """One start: seconds until each answer, CPU seconds and resident MiB once the page is there."""
     with tempfile.TemporaryDirectory(prefix="timbre startup ") as workspace:
-        command = [sys.executable, ROOT / "app.py", "serve", "--no-browser", "--port", "0", "--workspace", workspace]
+        command = [
+            sys.executable,
+            str(ROOT / "app.py"),
+            "serve",
+            "--no-browser",
+            "--port",
+            "0",
+            "--workspace",
+            workspace,
+        ]
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:

@@ -258,7 +258,8 @@ def main(arguments: list[str]) -> int:
         say(f"Stopped. Start {START} again: it goes on where it stopped.")
         return 130
     if test:
-        return run([plan.python, "-m", "pytest", "--rootdir", ROOT, *(arguments[1:] or [ROOT / "tests"])], environ)
+        os.chdir(ROOT)  # pytest finds its settings and the tests from there
+        return run([plan.python, "-m", "pytest", *arguments[1:]], environ)
     return run([plan.python, ROOT / "app.py", *arguments], environ)
 
 

@@ -49,7 +49,6 @@ print("workspace:", WORKSPACE, "- copied to", COPY or "nowhere: it ends with thi
         f"""#@title 2. Set up (five to ten minutes the first time) {{ display-mode: "form" }}
 repository = "https://github.com/{REPOSITORY}"  #@param {{type:"string"}}
 
-import os
 import subprocess
 
 STUDIO = Path("/content/timbre-studio")
@@ -92,7 +91,7 @@ for _ in range(120):
         break
     except OSError:
         if server.poll() is not None:
-            raise SystemExit("The studio did not start; its words are above.")
+            raise SystemExit("The studio did not start; its words are above.") from None
         time.sleep(1)
 if as_window:
     output.serve_kernel_port_as_window(port)
