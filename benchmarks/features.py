@@ -5,8 +5,10 @@ the second but hardly the first.
 """
 
 import argparse
+import json
 import os
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 
@@ -31,20 +34,18 @@ _REAL_SPEECH = REPO_ROOT.parent / "shared" / "data"
 _GROSS = 0.2  # relative error beyond which a pitch is plainly wrong (an octave, a harmonic)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of this benchmark."""
-    parser.add_argument("--seconds", type=float, default=20.0, help="seconds of speech to time")
+def run(args: list[str]) -> dict[str, Any]:
+    """Run the benchmark. Returns machine, predictors, crepe_package, encoder, extract and real_speech."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks features", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=20.0, help="speech to time, s (default: 20)")
     parser.add_argument("--real-clips", type=int, default=0, help="clips of ../shared/data to compare predictors on")
-
-
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Return all figures: see the keys."""
-    seconds = float(getattr(args, "seconds", 20.0))
+    options = parser.parse_args(args)
     torch.set_num_threads(1)
-    spoken, spoken_hz = recording(seconds, WOMAN)
-    speech = resample(spoken, spoken_hz, RATE_HZ)[: round(seconds * RATE_HZ)]
-    load_before = os.getloadavg() if hasattr(os, "getloadavg") else None
+    spoken, spoken_hz = recording(options.seconds, WOMAN)
+    speech = resample(spoken, spoken_hz, RATE_HZ)[: round(options.seconds * RATE_HZ)]
+    load_before = psutil.getloadavg()
     figures: dict[str, Any] = {
+        "benchmark": "features",
         "machine": {"cpu": _cpu_name(), "cores": os.cpu_count(), "torch": torch.__version__, "threads": 1},
         "speech_s": speech.size / RATE_HZ,
         "predictors": {name: _predictor(name, speech) for name in pitch.PITCHES},
@@ -52,10 +53,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "encoder": _encoder(speech),
         "extract": _extract(speech),
     }
-    n_clips = int(getattr(args, "real_clips", 0))
-    if n_clips and _REAL_SPEECH.is_dir():
-        figures["real_speech"] = _agreement(n_clips)
-    figures["machine"]["load"] = [load_before, os.getloadavg()] if load_before else None
+    if options.real_clips and _REAL_SPEECH.is_dir():
+        figures["real_speech"] = _agreement(options.real_clips)
+    figures["machine"]["load_1_5_15_min"] = {"before": load_before, "after": psutil.getloadavg()}
     return figures
 
 
@@ -193,3 +193,7 @@ def _cpu_name() -> str:
     from core.device import cpu_name
 
     return cpu_name() or platform.processor()
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(sys.argv[1:]), indent=2))
