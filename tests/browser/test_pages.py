@@ -10,7 +10,7 @@ PAGES = ("home", "dataset", "training", "convert", "jobs", "settings")
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_every_page_opens_and_fits(page: Any, studio: Any, do: Any, lang: str) -> None:
+def test_every_page_opens_and_fits(page: Any, studio: Any, do: Any, watch: Any, lang: str) -> None:
     do.open(page, f"{studio.url}/{lang}/")
     assert page.evaluate("document.documentElement.lang").startswith(lang)
     for name in PAGES:
@@ -25,6 +25,7 @@ def test_every_page_opens_and_fits(page: Any, studio: Any, do: Any, lang: str) -
             " return [w.scrollWidth - w.clientWidth, w.scrollHeight - w.clientHeight]; })()")
         assert (max(width, 0), max(height, 0)) == (0, 0), f"{name} does not fit 1280x800"
     assert page.locator("footer:visible").count() == 0
+    assert watch.local > 20, "no request was recorded: the watch looks in the wrong place"
 
 
 @pytest.mark.parametrize("page", [{"locale": "zh-CN"}], indirect=True)
@@ -95,10 +96,10 @@ def test_without_a_voice_the_page_says_what_to_do(page: Any, studio: Any, do: An
 
 
 def test_text_named_wav_is_refused_in_words(page: Any, studio: Any, do: Any, tmp_path: Path) -> None:
-    false = tmp_path / "a <b>song</b>.wav"
+    false = tmp_path / "a <b>song ' .wav"
     false.write_text("this is not audio\n" * 100)
     do.open(page, studio.url, "dataset")
-    do.voice(page, "Ω \"quoted\" 雨")
+    do.voice(page, "Ω o'Hara 雨")
     page.set_input_files("#drop input[type=file]", str(false))
     page.wait_for_selector("#import-report .ts-problem, #import-report .ts-note-box, #recordings .ts-badword")
     said = page.inner_text("#page-dataset")
