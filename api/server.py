@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from api import errors
 from api.guard import Guard, Rules
 from api.routes import jobs, voices
+from core import __version__
 
 if TYPE_CHECKING:
     from core.studio import Studio
@@ -19,14 +20,19 @@ def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str
     Light: nothing here imports torch or Gradio; the page builds itself in a thread once the server runs, so
     `/health` answers at once. `allowed_hosts` are further names under which this server is reached (`*` as wildcard).
     """
-    app = FastAPI(title="Timbre Studio", docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="Timbre Studio", version=__version__, docs_url="/docs", redoc_url=None)
     started = time.monotonic()
     errors.install(app)
 
     @app.get("/health", tags=["health"])
     def health() -> dict[str, Any]:
         """Answers as soon as the server is up."""
-        return {"ok": True, "name": "timbre-studio", "uptime_s": round(time.monotonic() - started, 3)}
+        return {
+            "ok": True,
+            "name": "timbre-studio",
+            "version": __version__,
+            "uptime_s": round(time.monotonic() - started, 3),
+        }
 
     @app.get("/api/status", tags=["health"])
     def status() -> dict[str, Any]:

@@ -143,7 +143,9 @@ def pip(plan: Plan, arguments: Sequence[str | Path]) -> int:
     if plan.torch_index:
         # A CUDA build's version sorts above the plain one of the same number, so --upgrade also replaces that.
         command += ["--upgrade", "--extra-index-url", plan.torch_index]
-    return subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL, check=False).returncode
+    environ = {**os.environ, "PYTHONUNBUFFERED": "1"}  # or it would be silent for minutes where stderr is a file
+    done = subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL, env=environ, check=False)
+    return done.returncode
 
 
 def optional_lines(path: Path) -> list[str]:

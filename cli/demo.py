@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cli.output import Output
 
 VOICE = "Demo voice"
-STEPS = 80
+STEPS = 60
 SPEECH_S = 75.0
 SOURCE_S = 8.0
 

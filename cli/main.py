@@ -12,16 +12,16 @@ import sys
 
 from cli.common import CANCELLED, Parser, Stopped, UsageError
 from cli.output import Output
+from core import __version__
 from core.errors import Cancelled, StudioError
 
 COMMANDS = ("serve", "prep", "train", "convert", "voices", "models", "jobs", "doctor", "demo")
-VERSION = "0.1.0"
 
 
 def build_parser() -> Parser:
     """The whole command line. Command modules are light: they import what they need when they run."""
     parser = Parser(prog="app.py", description="Timbre Studio: recordings in, a voice out. Without a command: serve.")
-    parser.add_argument("--version", action="version", version=f"Timbre Studio {VERSION}")
+    parser.add_argument("--version", action="version", version=f"Timbre Studio {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name in COMMANDS:
         importlib.import_module(f"cli.{name}").add(subparsers)
