@@ -15,7 +15,15 @@ _FLAT_STEP = 1e-4
 _FLAT_SAMPLES = 4
 _ACTIVE_DB = 25.0  # frames within this of the loud ones are taken for voice
 _BANDWIDTH_DB = 65.0
-_FFT = 2048
+_SPECTRUM_S = 0.046
+_SOFT_PERCENT = 10
+_BAND_PERCENT = 5
+_BAND_QUANTILE = 1.645  # of the normal distribution, for _BAND_PERCENT
+_LEAST_FRAMES = 12
+_LEAST_BINS = 8
+_N_BANDS = 23
+_BAND_LOW_HZ = 80.0
+_BAND_TOP_HZ = 16000.0
 
 
 @dataclass(frozen=True)
@@ -37,21 +45,22 @@ def measure(x: NDArray[np.floating], rate_hz: int, noise_db: float | None = None
     """All figures of `x` [n].
 
     `noise_db`: the noise floor (RMS, dBFS) of the recording that `x` was cut from, if known: a clip without a pause in
-    it does not show its own floor, and its softest sounds would be taken for noise.
+    it does not show its own floor.
     """
     audio = np.asarray(x, np.float32)
     if audio.size == 0:
         return Quality(0.0, -math.inf, -math.inf, 0.0, 0.0, 1.0, 0.0, 0.0)
     peak = float(np.abs(audio).max())
-    frames = frame_powers(audio, rate_hz)
+    powers = frame_powers(audio, rate_hz)
+    spectra = _spectra(audio, rate_hz)
     return Quality(
         duration_s=audio.size / rate_hz,
         peak_db=20.0 * math.log10(peak) if peak > 0 else -math.inf,
         lufs=integrated_lufs(audio, rate_hz),
-        snr_db=snr_db(frames, noise_db),
+        snr_db=_snr_db(powers, min(_softest(powers), _band_noise(spectra, rate_hz)), noise_db),
         clipped_fraction=clipped_fraction(audio),
-        silence_fraction=float(np.mean(frames <= _active_floor(frames))),
-        bandwidth_hz=bandwidth_hz(audio, rate_hz, frames),
+        silence_fraction=float(np.mean(powers <= _active_floor(powers))),
+        bandwidth_hz=_bandwidth_hz(spectra, rate_hz),
         dc=float(audio.mean(dtype=np.float64)),
     )
 
@@ -64,27 +73,54 @@ def frame_powers(x: NDArray[np.float32], rate_hz: int) -> NDArray[np.float64]:
     return np.einsum("ij,ij->i", whole, whole) / size
 
 
+def _spectra(x: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
+    """Power spectra of half-overlapping Hann windows of about 46 ms, [n_frames >= 1, n_bins], scaled so that the sum
+    over the bins is the mean square of the frame."""
+    size = 2 ** max(6, round(math.log2(_SPECTRUM_S * rate_hz)))
+    padded = np.pad(x, (0, max(0, size - x.size)))
+    window = np.hanning(size).astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 2] * window
+    power = np.square(np.abs(np.fft.rfft(frames, axis=1)))
+    return np.asarray(power * (2.0 / (size * float(np.dot(window, window)))), np.float32)
+
+
 def _active_floor(powers: NDArray[np.float64]) -> float:
     """The power that parts voice from pause: 25 dB below the loud frames (their 95th percentile)."""
     return max(float(np.percentile(powers, 95)) * 10.0 ** (-_ACTIVE_DB / 10.0), 1e-12)
 
 
-def noise_floor_db(powers: NDArray[np.floating]) -> float:
-    """Level of the softest tenth of the frames [n], dBFS; -inf where they are digital silence."""
-    softest = float(np.percentile(powers, 10)) if powers.size else 0.0
-    return 10.0 * math.log10(softest) if softest > 0 else -math.inf
+def _softest(powers: NDArray[np.floating]) -> float:
+    """The noise power that the pauses show: the softest tenth of the frames."""
+    return float(np.percentile(powers, _SOFT_PERCENT)) if powers.size else 0.0
 
 
-def snr_db(powers: NDArray[np.float64], noise_db: float | None = None) -> float:
-    """Voice over noise floor, dB, in 0..80, from frame powers [n].
+def _band_noise(spectra: NDArray[np.float32], rate_hz: int) -> float:
+    """The noise power that shows without a pause: speech never fills all bands at once, steady noise always does.
 
-    Voice: mean of the active frames less the noise in them. Noise: the softest tenth of the frames, or `noise_db` if
-    that is lower. 0 for silence.
+    Sum over third-octave-wide bands (80 Hz to 16 kHz) of the band's fifth percentile over time, each corrected for how
+    far that lies below the mean in noise (chi-squared with two degrees of freedom a bin, two thirds of that for
+    a Hann window; Wilson and Hilferty's cube root approximation). inf where there are too few frames.
     """
+    if spectra.shape[0] < _LEAST_FRAMES:
+        return math.inf
+    n_bins = spectra.shape[1]
+    top = min(_BAND_TOP_HZ / (rate_hz / 2.0), 0.95) * (n_bins - 1)
+    low = _BAND_LOW_HZ / (rate_hz / 2.0) * (n_bins - 1)
+    edges = np.unique(np.round(np.geomspace(low, top, _N_BANDS + 1)).astype(np.int64))
+    edges = np.concatenate([edges[:1], edges[1:][np.diff(edges) >= _LEAST_BINS]])
+    bands = np.add.reduceat(spectra[:, : edges[-1]], edges[:-1], axis=1)
+    freedom = np.diff(edges) * 4.0 / 3.0
+    share = (1.0 - 2.0 / (9.0 * freedom) - _BAND_QUANTILE * np.sqrt(2.0 / (9.0 * freedom))) ** 3
+    return float((np.percentile(bands, _BAND_PERCENT, axis=0) / share).sum())
+
+
+def _snr_db(powers: NDArray[np.float64], noise: float, noise_db: float | None) -> float:
+    """Voice over noise, dB, in 0..80. Voice: mean of the active frames less the noise in them. 0 for silence."""
     active = powers[powers > _active_floor(powers)]
     if active.size == 0:
         return 0.0
-    noise = 10.0 ** (min(noise_floor_db(powers), math.inf if noise_db is None else noise_db) / 10.0)
+    if noise_db is not None:
+        noise = min(noise, 10.0 ** (noise_db / 10.0))
     voice = float(active.mean()) - noise
     if voice <= 0:
         return 0.0
@@ -110,22 +146,16 @@ def clipped_fraction(x: NDArray[np.float32]) -> float:
     return float(clipped.mean())
 
 
-def bandwidth_hz(x: NDArray[np.float32], rate_hz: int, powers: NDArray[np.float64] | None = None) -> float:
-    """Highest frequency within 65 dB of the strongest, from the mean spectrum of the active part, Hz.
+def _bandwidth_hz(spectra: NDArray[np.float32], rate_hz: int) -> float:
+    """Highest frequency within 65 dB of the strongest, from the mean spectrum of the louder half of the frames, Hz.
 
     An 8 kHz telephone recording that was resampled to 44.1 kHz shows about 4000 here.
     """
-    if x.size < _FFT:
-        x = np.pad(x, (0, _FFT - x.size))
-    n_frames = min(400, 1 + (x.size - _FFT) // _FFT)
-    starts = np.linspace(0, x.size - _FFT, n_frames).astype(np.int64)
-    frames = np.stack([x[s : s + _FFT] for s in starts])
-    levels = np.einsum("ij,ij->i", frames, frames, dtype=np.float64)
-    frames = frames[levels >= np.percentile(levels, 50)]
-    spectrum = np.mean(np.abs(np.fft.rfft(frames * np.hanning(_FFT).astype(np.float32), axis=1)) ** 2, axis=0)
-    smooth = np.convolve(spectrum, np.ones(5) / 5, "same")
+    levels = spectra.sum(axis=1)
+    mean = spectra[levels >= np.percentile(levels, 50)].mean(axis=0, dtype=np.float64)
+    smooth = np.convolve(mean, np.ones(5) / 5, "same")
     top = float(smooth.max())
     if top <= 0:
         return 0.0
     last = int(np.flatnonzero(smooth >= top * 10.0 ** (-_BANDWIDTH_DB / 10.0))[-1])
-    return min(rate_hz / 2.0, last * rate_hz / _FFT)
+    return min(rate_hz / 2.0, last * rate_hz / (2.0 * (spectra.shape[1] - 1)))

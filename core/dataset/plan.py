@@ -57,9 +57,10 @@ def plan_cuts(
         spans = _sounding(envelope, options, threshold_db)
     else:
         last = envelope.rms.size
-        spans = [
-            (max(0, int(s.start_s / envelope.hop_s)), min(last, int(np.ceil(s.end_s / envelope.hop_s)))) for s in speech
-        ]
+        spans = []
+        for span in speech:
+            start = max(spans[-1][1] if spans else 0, int(span.start_s / envelope.hop_s))
+            spans.append((start, min(last, int(np.ceil(span.end_s / envelope.hop_s)))))
     spans = [span for span in spans if span[1] > span[0]]
     hop_s = envelope.hop_s
     longest = max(2, int(options.max_clip_s / hop_s))
@@ -78,6 +79,7 @@ def plan_cuts(
 
 
 def _sounding(envelope: Envelope, options: PrepareOptions, threshold_db: float) -> list[Frames]:
+    """What the slicer calls sounding, with the same silence at each end wherever the pause is long enough for it."""
     params = SliceParams(
         threshold_db=threshold_db,
         min_length_ms=max(options.min_clip_s, options.min_pause_s) * 1000.0,
@@ -87,16 +89,21 @@ def _sounding(envelope: Envelope, options: PrepareOptions, threshold_db: float) 
     )
     loud = envelope.rms >= 10.0 ** (threshold_db / 20.0)
     edge = round(_EDGE_S / envelope.hop_s)
+    hop = envelope.hop_samples
+    chunks = slice_envelope(envelope.rms, envelope.n_samples, envelope.rate_hz, params, keep_empty=True)
+    middles = [(c.start_samples + c.end_samples) // 2 // hop if c.silent else None for c in chunks]
     spans: list[Frames] = []
-    for chunk in slice_envelope(envelope.rms, envelope.n_samples, envelope.rate_hz, params):
+    for index, chunk in enumerate(chunks):
         if chunk.silent:
             continue
-        start = chunk.start_samples // envelope.hop_samples
-        end = -(-chunk.end_samples // envelope.hop_samples)
+        start, end = chunk.start_samples // hop, -(-chunk.end_samples // hop)
         sounding = np.flatnonzero(loud[start : end + 1])
         if sounding.size:
-            first, last = start + int(sounding[0]), start + int(sounding[-1])
-            spans.append((max(start, first - edge), min(end, last + 1 + edge)))
+            before = middles[index - 1] if index else None
+            after = middles[index + 1] if index + 1 < len(chunks) else None
+            first, last = start + int(sounding[0]), min(start + int(sounding[-1]) + 1, end)
+            low, high = first - edge, last + edge
+            spans.append((max(low, before or 0), min(high, end if after is None else after)))
     return spans
 
 
