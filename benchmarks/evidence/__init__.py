@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evidence.judges import Judges
-from benchmarks.evidence.report import losses_over_steps
+from benchmarks.evidence.report import losses_over_steps, markdown
 from benchmarks.evidence.speech import Utterance, carlo, held_out, piper_sentences, training_files
 
 VOICE = "Allison"
 
+__all__ = ["markdown", "run"]
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of this benchmark."""
+
+def _options(args: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks evidence")
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="where the real speech lies")
     parser.add_argument("--workspace", type=Path, required=True, help="workspace to train in; kept")
     parser.add_argument("--preset", default="lite")
@@ -28,10 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of the training; 0 chooses")
     parser.add_argument("--italian", type=int, default=40, help="how many of the Italian speaker's clips to convert")
     parser.add_argument("--judge-only", action="store_true", help="judge the newest run of the workspace again")
+    return parser.parse_args(args)
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
+def run(args: list[str]) -> dict[str, Any]:
     """Train (unless --judge-only), convert, judge. Returns the figures of docs/results/real_run.md."""
+    options = _options(args)
     from core.settings import load_settings
     from core.studio import Studio
 

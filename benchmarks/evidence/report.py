@@ -23,12 +23,9 @@ def losses_over_steps(metrics_file: Path, rows: int = 12) -> list[dict[str, floa
     return picked if picked[-1] is lines[-1] else [*picked, lines[-1]]
 
 
-def markdown(figures: dict[str, Any], about: dict[str, str]) -> str:
-    """The whole page. `about` holds machine, commit, command and date."""
-    parts = ["# The real run: an English speaker's voice, trained and used", ""]
-    parts += [f"- {key}: {value}" for key, value in about.items()]
-    parts += ["", *_training(figures), "## Conversions", "", *_conversions(figures), "", SCALE, ""]
-    return "\n".join(parts)
+def markdown(figures: dict[str, Any]) -> str:
+    """The page docs/results/real_run.md without its head."""
+    return "\n".join([*_training(figures), "## Conversions", "", *_conversions(figures), "", SCALE, ""])
 
 
 def _training(figures: dict[str, Any]) -> list[str]:

@@ -75,8 +75,10 @@ def write_tensors(path: Path, module: nn.Module, metadata: Mapping[str, str] | N
         save_file(tensors, temporary, metadata={"format": "pt", **(metadata or {})})
 
 
-def load_generator(path: Path, config: SovitsConfig, *, for_inference: bool = False) -> nn.Module:
-    """A generator with the weights of `path` (.pth or .safetensors), on the CPU, in float32.
+def load_generator(
+    path: Path, config: SovitsConfig, *, for_inference: bool = False, device: str = "cpu"
+) -> nn.Module:
+    """A generator with the weights of `path` (.pth or .safetensors), on `device`, in float32.
 
     `for_inference` prepares it (`prepare_for_inference`) and accepts a released file without `enc_q`. Half-precision
     files are widened. Where a shared flow's names disagree, `flow.wn.*` wins, as upstream has it. Raises
@@ -88,7 +90,7 @@ def load_generator(path: Path, config: SovitsConfig, *, for_inference: bool = Fa
     if for_inference and released and isinstance(generator, SovitsGenerator):
         generator.enc_q = None
     strict_load(generator, tensors, str(path))
-    return prepare_for_inference(generator) if for_inference else generator
+    return (prepare_for_inference(generator, device) if for_inference else generator).to(device)
 
 
 def load_discriminator(path: Path, discriminator: nn.Module) -> None:

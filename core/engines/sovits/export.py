@@ -82,8 +82,8 @@ def load_model(folder: Path, device: str = "cpu") -> VoiceModel:
     """
     card = read_card(folder)
     config = load_config(folder / CONFIG_FILE)
-    generator = load_generator(folder / MODEL_FILE, config, for_inference=True)
-    return VoiceModel(folder, generator.to(device).eval(), config, card)
+    generator = load_generator(folder / MODEL_FILE, config, for_inference=True, device=device)
+    return VoiceModel(folder, generator, config, card)
 
 
 def voice_models(models_dir: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from core.engines.sovits.config import SovitsConfig
 from core.engines.sovits.encoders import PitchDecoder, PosteriorEncoder, PriorEncoder
 from core.engines.sovits.pitch import coarse_f0, hz_of_log_f0, log_f0, normalize_log_f0
 from core.errors import Unavailable
+from core.nn.fast_hifigan import FastNsfHifiGan
 from core.nn.flow import CouplingFlow, ResidualFlow
 from core.nn.hifigan import NsfHifiGan
 from core.nn.masks import cut, length_mask, random_starts
@@ -53,7 +54,7 @@ class SovitsGenerator(nn.Module):
             self.emb_vol = nn.Linear(1, model.hidden_channels)
         self.pre = nn.Conv1d(model.ssl_dim, model.hidden_channels, 5, padding=2)
         self.enc_p = PriorEncoder(model.inter_channels, model.hidden_channels, *sizes)
-        self.dec = build_decoder(config)
+        self.dec: NsfHifiGan | FastNsfHifiGan = build_decoder(config)
         self.enc_q: PosteriorEncoder | None = PosteriorEncoder(
             config.data.filter_length // 2 + 1,
             model.inter_channels,
@@ -207,14 +208,17 @@ def build_generator(config: SovitsConfig) -> nn.Module:
     return SovitsGenerator(config)
 
 
-def prepare_for_inference(generator: nn.Module) -> nn.Module:
+def prepare_for_inference(generator: nn.Module, device: str = "cpu") -> nn.Module:
     """Make a generator fast and small for `infer`, in place; it cannot be trained or saved for upstream afterwards.
 
-    Weight norm is folded once, the posterior encoder (training only) is dropped, gradients are switched off. The
-    output stays the same to about 1e-5. Does nothing beyond eval mode to a generator of another family. Returns it.
+    Weight norm is folded once, the posterior encoder (training only) is dropped, gradients are switched off, and with
+    `device` "cpu" the decoder is rearranged for one (`core.nn.fast_hifigan`). The output stays the same to about 1e-5.
+    Does nothing beyond eval mode to a generator of another family. Returns it.
     """
     generator.eval().requires_grad_(False)
     if isinstance(generator, SovitsGenerator):
         generator.enc_q = None
         fold_weight_norm(generator)
+        if device == "cpu" and type(generator.dec) is NsfHifiGan:
+            generator.dec = FastNsfHifiGan(generator.dec)
     return generator
