@@ -43,7 +43,7 @@ def run(args: list[str]) -> dict[str, Any]:
     """Figures by preset: RTF of both ways and their ratio and largest difference, seconds a step, peak GiB."""
     options = _options(args)
     if options.child:
-        return _child(*options.child, options)
+        return _child(options.child[0], options.child[1], options)
     torch.set_num_threads(options.threads)
     result: dict[str, Any] = {"seconds": options.seconds, "threads": options.threads, "device": options.device}
     for name in PRESETS:
