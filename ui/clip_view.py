@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import StudioError
-from ui.controls import clock, esc, number, state_badge
+from ui.controls import clock, esc, number, problem_html, state_badge
 from ui.players import Source, player_html
 from ui.plots import histogram_svg
 from ui.texts import Texts
@@ -84,9 +84,9 @@ def clip_detail(t: Texts, studio: "Studio", voice: str, clip: "Clip | None") -> 
     if clip is None:
         return f'<div class="ts-detail ts-empty">{esc(t("clip.choose"))}</div>'
     try:
-        path = clip_path(studio, voice, clip)
+        player = player_html(t, [Source(clip_name(clip), clip_path(studio, voice, clip))])
     except StudioError as error:
-        return f'<div class="ts-detail ts-problem">{esc(error.message)}</div>'
+        return problem_html(t, error.to_dict())
     name = clip_name(clip)
     place = t("clip.place", start=clock(clip.start_s), end=clock(clip.end_s), file=Path(clip.audio).name)
     buttons = (
@@ -96,7 +96,7 @@ def clip_detail(t: Texts, studio: "Studio", voice: str, clip: "Clip | None") -> 
         f'<button type="button" class="ts-btn" data-clip-step="1">{esc(t("clip.next"))}</button>')
     return (f'<div class="ts-detail"><div class="ts-detail-head"><b class="ts-ell">{esc(name)}</b>'
             f'<span class="ts-muted ts-ell ts-grow">{esc(place)}</span>{buttons}</div>'
-            f"{player_html(t, [Source(name, path)])}</div>")
+            f"{player}</div>")
 
 
 def clip_name(clip: "Clip") -> str:

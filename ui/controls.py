@@ -83,10 +83,10 @@ class Context:
         self.revisions[voice or ""] += 1
 
     def on(self, event: Callable[..., Any], fn: Callable[..., Any], inputs: Sequence[Any] = (),
-           outputs: Sequence[Any] = (), **options: Any) -> Any:
-        """Wire an action: ``fn`` guarded, then everything that changed is drawn again."""
+           outputs: Sequence[Any] = (), *, failed: Any = None, **options: Any) -> Any:
+        """Wire an action: ``fn`` guarded (``failed``: see there), then everything that changed is drawn again."""
         options.setdefault("show_progress", "hidden")
-        first = event(guarded(self.t, fn), inputs=list(inputs), outputs=list(outputs), api_visibility="private",
+        first = event(guarded(self.t, fn, failed), inputs=list(inputs), outputs=list(outputs), api_visibility="private",
                       **options)
         self.refresh(first.then)
         return first
@@ -105,8 +105,8 @@ def say(t: Texts, error: BaseException) -> None:
         gr.Warning(esc(t("notice.unexpected")), title=t("notice.problem"), duration=12)
 
 
-def guarded(t: Texts, fn: Callable[..., Any]) -> Callable[..., Any]:
-    """``fn`` whose errors become notices and leave all outputs as they were."""
+def guarded(t: Texts, fn: Callable[..., Any], failed: Any = None) -> Callable[..., Any]:
+    """``fn`` whose errors become notices. Its outputs then get ``failed``, or stay as they were."""
 
     @functools.wraps(fn)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -114,7 +114,7 @@ def guarded(t: Texts, fn: Callable[..., Any]) -> Callable[..., Any]:
             return fn(*args, **kwargs)
         except Exception as error:  # noqa: BLE001  the page's door: nothing may escape as a traceback
             say(t, error)
-            return gr.skip()
+            return gr.skip() if failed is None else failed
 
     return run
 

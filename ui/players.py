@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from core.errors import NotFound
 from ui.controls import esc, file_url
 from ui.plots import waveform_svg
 from ui.texts import Texts
 
 N_PEAKS = 600
+MAX_DRAWN_S = 1200.0  # drawing decodes the whole file; a person waits for it
 
 
 @dataclass(frozen=True)
@@ -22,17 +24,23 @@ class Source:
 
 @lru_cache(maxsize=256)
 def _peaks(path: str, changed_ns: int, n: int) -> tuple[tuple[float, float], ...]:
+    from core.audio.decode import probe
     from core.audio.waveform import peaks
 
+    if (probe(path).duration_s or 0.0) > MAX_DRAWN_S:
+        return ()
     return tuple((float(low), float(high)) for low, high in peaks(Path(path), n))
 
 
 def file_peaks(path: Path, n: int = N_PEAKS) -> tuple[tuple[float, float], ...]:
-    """Minimum and maximum per column, kept per version of the file; empty where it cannot be read."""
+    """Minimum and maximum per column, kept per version of the file; empty for a very long one.
+
+    Raises BadInput where the file cannot be decoded, NotFound where it is gone.
+    """
     try:
         return _peaks(str(path), path.stat().st_mtime_ns, n)
-    except OSError:
-        return ()
+    except OSError as error:
+        raise NotFound(f"{path.name} is no longer there.", "Choose another.", where=str(path)) from error
 
 
 def player_html(t: Texts, sources: Sequence[Source], height: int = 56) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ui.controls import clock, esc, file_url, number, when
+from core.errors import StudioError
+from ui.controls import clock, esc, file_url, number, problem_html, when
 from ui.players import Source, player_html
 from ui.texts import Texts
 
@@ -33,8 +34,12 @@ def result_html(t: Texts, settings: "Settings", job: "Job | None") -> str:
         (t("convert.model"), _model(job)),
     ]
     told = "".join(f"<div><dt>{esc(k)}</dt><dd>{esc(v)}</dd></div>" for k, v in facts)
+    try:
+        player = player_html(t, sources, height=88)
+    except StudioError as error:
+        player = problem_html(t, error.to_dict())
     return (f'<div class="ts-detail"><div class="ts-detail-head"><b class="ts-ell ts-grow">{esc(output.name)}</b>'
-            f"{_downloads(t, job)}</div>{player_html(t, sources, height=88)}<dl class=\"ts-facts\">{told}</dl></div>")
+            f"{_downloads(t, job)}</div>{player}<dl class=\"ts-facts\">{told}</dl></div>")
 
 
 def _key(job: "Job") -> str:

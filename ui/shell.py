@@ -79,8 +79,9 @@ def build_blocks(studio: "Studio", lang: str) -> "gr.Blocks":
             ctx = Context(studio, t, voice)
             seen = gr.State({})
             page = gr.Textbox(visible=False)
+            stored = gr.Textbox(visible=False)
             pulse = gr.Button(visible="hidden", elem_id="ts-pulse")
-            wire_refresh(ctx, page, seen)
+            wire_refresh(ctx, page, stored, seen)
             sidebar(ctx)
             with gr.Column(elem_classes="ts-work", scale=1, min_width=0):
                 for name in PAGES:
@@ -91,18 +92,19 @@ def build_blocks(studio: "Studio", lang: str) -> "gr.Blocks":
     return blocks
 
 
-def wire_refresh(ctx: "Context", page: "gr.Textbox", seen: "gr.State") -> None:
+def wire_refresh(ctx: "Context", page: "gr.Textbox", stored: "gr.Textbox", seen: "gr.State") -> None:
     """Give ``ctx`` its two ways to draw again: ``refresh(event)`` for actions, ``finish(events)`` for the clock.
 
+    ``page`` and ``stored`` are filled by the browser: the open page, and the voice chosen when it was last here.
     Parts are added while pages are built, so the listeners are made in ``finish``, when all are known.
     """
     import gradio as gr
 
     waiting: list[Any] = []
 
-    def tick(voice: str | None, page_name: str, known: dict[int, Any], *values: Any) -> list[Any]:
+    def tick(voice: str | None, page_name: str, last_voice: str, known: dict[int, Any], *values: Any) -> list[Any]:
         try:
-            scene = take_scene(ctx, voice, page_name, values)
+            scene = take_scene(ctx, voice or last_voice, page_name, values)
         except Exception:  # noqa: BLE001  the clock's door: the page must stay alive while the studio is in trouble
             _LOG.exception("the page could not read the studio's state")
             return [gr.skip()] * (1 + sum(len(p.outputs) for p in ctx.parts))
@@ -114,9 +116,9 @@ def wire_refresh(ctx: "Context", page: "gr.Textbox", seen: "gr.State") -> None:
 
     def listen(event: Any) -> Any:
         outputs = [seen] + [o for part in ctx.parts for o in part.outputs]
-        return event(tick, inputs=[ctx.voice, page, seen, *ctx.watched.values()], outputs=outputs,
+        return event(tick, inputs=[ctx.voice, page, stored, seen, *ctx.watched.values()], outputs=outputs,
                      show_progress="hidden",
-                     js="(voice, page, ...more) => [voice, document.body.dataset.page || 'home', ...more]",
+                     js="(voice, page, stored, ...more) => [...TS.scene(voice), ...more]",
                      queue=False, api_visibility="private")
 
     def finish(events: list[Any]) -> None:

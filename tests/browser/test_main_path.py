@@ -20,7 +20,8 @@ PLAYS = """async (selector) => {
 }"""
 
 
-def test_from_recordings_to_converted_audio(page: Any, studio: Any, do: Any, speech: Path, speech_man: Path) -> None:
+def test_from_recordings_to_converted_audio(page: Any, studio: Any, do: Any, speech: Path, speech_man: Path,
+                                            tmp_path: Path) -> None:
     # A voice and its recording.
     do.open(page, studio.url)
     page.wait_for_selector("[data-new-voice]")
@@ -90,6 +91,15 @@ def test_from_recordings_to_converted_audio(page: Any, studio: Any, do: Any, spe
         page.click("#result a[download] >> nth=1")
     sidecar = json.loads(Path(download.value.path()).read_text("utf-8"))
     assert sidecar
+
+    # A source that is no audio is refused in words, and the one before it stays.
+    false = tmp_path / "song.wav"
+    false.write_text("this is not audio\n" * 100)
+    page.set_input_files("#source input[type=file]", str(false))
+    page.wait_for_selector("[data-testid=toast-text]")
+    assert "song.wav" in page.inner_text("[data-testid=toast-text]")
+    assert speech_man.stem in page.inner_text("#source-player")
+    assert not (studio.workspace / "outputs" / "sources" / "song.wav").exists()
 
     # Jobs: all three are there and done; a log opens.
     page.click("#nav a[href='#jobs']")

@@ -111,6 +111,42 @@ def test_text_named_wav_is_refused_in_words(page: Any, studio: Any, do: Any, tmp
     assert "Traceback" not in studio.log.read_text("utf-8", "replace")
 
 
+def test_folder_with_subfolders_and_dross(page: Any, studio: Any, do: Any, tmp_path: Path, speech_man: Path) -> None:
+    folder = tmp_path / "takes"
+    (folder / "day 2").mkdir(parents=True)
+    (folder / ".DS_Store").write_bytes(b"\0\0Bud1")
+    (folder / "one.wav").write_bytes(speech_man.read_bytes())
+    (folder / "day 2" / "one.wav").write_bytes(speech_man.read_bytes()[:-8000])
+    do.open(page, studio.url, "dataset")
+    do.voice(page, "folder")
+    page.set_input_files("#folder input[type=file], input[webkitdirectory]", str(folder))
+    page.wait_for_function("document.querySelectorAll('#recordings li').length === 2")
+    assert "DS_Store" not in page.inner_text("#recordings")
+
+
+@pytest.mark.parametrize("page", [{"permissions": ["microphone"]}], indirect=True)
+def test_microphone(page: Any, studio: Any, do: Any) -> None:
+    do.open(page, studio.url, "dataset")
+    do.voice(page, "mike")
+    page.click("#record")
+    page.locator("#microphone button", has_text="Record").first.click()
+    page.wait_for_timeout(1500)
+    page.locator("#microphone button", has_text="Stop").first.click()
+    page.wait_for_selector("#recordings li")
+    assert "recording-" in page.inner_text("#recordings")
+
+
+def test_voice_is_renamed_and_remembered(page: Any, studio: Any, do: Any) -> None:
+    do.open(page, studio.url)
+    do.voice(page, "zz before")
+    page.locator("#home-board tr", has_text="zz before").wait_for()
+    page.once("dialog", lambda d: d.accept("zz after"))
+    page.locator("#home-board tr", has_text="zz before").locator("[data-act=rename]").click()
+    page.locator("#home-board tr", has_text="zz after").wait_for()
+    page.reload()
+    page.wait_for_function("document.querySelector('#voice input')?.value === 'zz after'")
+
+
 def test_delete_asks_first(page: Any, studio: Any, do: Any) -> None:
     do.open(page, studio.url)
     do.voice(page, "short-lived")

@@ -34,6 +34,12 @@
   document.documentElement.classList.toggle("dark", isDark());
   document.addEventListener("DOMContentLoaded", tell);
 
+  // What the browser adds to each tick: the voice, the open page, the voice of the last visit.
+  TS.scene = (voice) => {
+    if (voice) localStorage.setItem("timbre-voice", voice);
+    return [voice, document.body.dataset.page || "home", localStorage.getItem("timbre-voice") || ""];
+  };
+
   TS.t = (key) => TS.words["js." + key] || key;
   TS.theme = () => choice;
   TS.isDark = isDark;

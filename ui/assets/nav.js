@@ -38,7 +38,12 @@
       if (!target || target.disabled || target.getAttribute("aria-disabled") === "true") return;
       event.preventDefault();
       if (target.dataset.confirm && !confirm(target.dataset.confirm)) return;
-      trigger("act", { ...target.dataset });
+      const data = { ...target.dataset };
+      if (data.prompt) {
+        data.value = prompt(data.prompt, data.voice);
+        if (!data.value || data.value === data.voice) return;
+      }
+      trigger("act", data);
       if (target.dataset.page) TS.goto(target.dataset.page);
     });
   };

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from core.errors import BadInput
+from core.errors import BadInput, StudioError
 from core.paths import safe_name, unique_path
 from ui.controls import (
     Context,
@@ -89,11 +89,17 @@ def _build_source(ctx: Context) -> gr.State:
         folder.mkdir(parents=True, exist_ok=True)
         kept = unique_path(folder / safe_name(Path(file).name, fallback="source"))
         shutil.move(file, kept)
+        try:
+            player = player_html(t, [Source(kept.name, kept)], height=40)
+        except StudioError:
+            kept.unlink(missing_ok=True)
+            raise
         title = f'<div class="ts-ell ts-file" title="{esc(kept.name)}">{esc(kept.name)}</div>'
-        return None, str(kept), title + player_html(t, [Source(kept.name, kept)], height=40)
+        return None, str(kept), title + player
 
     for event, component in ((drop.upload, drop), (microphone.stop_recording, microphone)):
-        ctx.on(event, take, [component], [component, source, preview])
+        ctx.on(event, take, [component], [component, source, preview], show_progress="minimal",
+               failed=(None, gr.skip(), gr.skip()))
     return source
 
 

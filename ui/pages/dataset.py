@@ -153,9 +153,9 @@ def _build_import(ctx: Context) -> tuple[gr.HTML, gr.HTML]:
         os.replace(file, named)
         return take(voice, str(named))
 
-    ctx.on(drop.upload, take, [ctx.voice, drop], [drop, report])
-    ctx.on(folder.upload, take, [ctx.voice, folder], [folder, report])
-    ctx.on(microphone.stop_recording, take_recorded, [ctx.voice, microphone], [microphone, report])
+    for event, component, fn in ((drop.upload, drop, take), (folder.upload, folder, take),
+                                 (microphone.stop_recording, microphone, take_recorded)):
+        ctx.on(event, fn, [ctx.voice, component], [component, report], failed=(None, ""), show_progress="minimal")
     shown = gr.State(False)
     record.click(lambda now: (not now, gr.update(visible=not now)), [shown], [shown, microphone], queue=False,
                  show_progress="hidden", api_visibility="private")

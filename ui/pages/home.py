@@ -47,7 +47,9 @@ def voices_html(t: "Texts", voices: "list[VoiceSummary]", chosen: str | None) ->
             f'<td class="ts-num">{v.models}</td>'
             f'<td><button type="button" class="ts-btn" data-act="go" data-page="{page}" data-voice="{esc(v.name)}">'
             f'{esc(t(f"home.next_{page}"))}</button></td>'
-            f'<td class="ts-num"><button type="button" class="ts-btn ts-danger" data-act="delete" '
+            f'<td class="ts-num"><button type="button" class="ts-btn" data-act="rename" data-voice="{esc(v.name)}" '
+            f'data-prompt="{esc(t("home.rename_to"))}">{esc(t("home.rename"))}</button> '
+            f'<button type="button" class="ts-btn ts-danger" data-act="delete" '
             f'data-voice="{esc(v.name)}" data-confirm="{esc(t("home.delete_sure", voice=v.name))}">'
             f'{esc(t("home.delete"))}</button></td></tr>')
     return (f'<div class="ts-table-box"><table class="ts-table ts-voices"><thead><tr>{head}'
@@ -69,6 +71,9 @@ def build(ctx: Context) -> None:
             names = voice_names(studio)
             kept = voice if voice in names else (names[0] if names else None)
             return gr.update(choices=names, value=kept)
+        if data["act"] == "rename":
+            made = studio.rename_voice(data["voice"], data["value"])
+            return gr.update(choices=voice_names(studio), value=made.name)
         return data["voice"]
 
     ctx.on(board.act, act, [ctx.voice], [ctx.voice])

@@ -1,11 +1,11 @@
 """Jobs: what ran and runs, why something failed, its log, and trying again."""
 
 from collections.abc import Hashable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from core.errors import NotFound
 from ui.controls import (
     ACTIVE,
     Context,
@@ -21,10 +21,10 @@ from ui.controls import (
     state_badge,
     when,
 )
-from ui.run_view import read_tail
 
 if TYPE_CHECKING:
     from core.jobs.model import Job
+    from core.studio import Studio
     from ui.texts import Texts
 
 SHOWN = 50
@@ -58,12 +58,15 @@ def jobs_table(t: "Texts", jobs: "Sequence[Job]", shown: int | None) -> str:
             f"<tbody>{rows}</tbody></table></div>")
 
 
-def job_detail(t: "Texts", job: "Job | None") -> str:
+def job_detail(t: "Texts", studio: "Studio", job: "Job | None") -> str:
     """The chosen job: its error with what to do, and the end of its log."""
     if job is None:
         return ""
     title = f'{t.of("job", job.kind)} {job.id}'
-    log = read_tail(Path(job.log), 40) if job.log else ""
+    try:
+        log = "\n".join(studio.job_log(job.id).splitlines()[-40:])
+    except NotFound:
+        log = ""
     return (f'<div class="ts-detail"><div class="ts-detail-head"><b>{esc(title)}</b>{state_badge(t, job.state)}'
             f'<span class="ts-muted ts-ell">{esc(job.log)}</span></div>{problem_html(t, job.error)}'
             f'<div class="ts-log"><pre tabindex="0">{esc(log) or "–"}</pre></div></div>')
@@ -100,5 +103,5 @@ def build(ctx: Context) -> None:
 
     ctx.parts += [
         Part([table], table_key, lambda s: [jobs_table(t, s.jobs[:SHOWN], s.values["job"])], page="jobs"),
-        Part([detail], detail_key, lambda s: [job_detail(t, chosen(s))], page="jobs"),
+        Part([detail], detail_key, lambda s: [job_detail(t, studio, chosen(s))], page="jobs"),
     ]
