@@ -30,7 +30,8 @@ def _wide(x: Tensor) -> Tensor:
 def _leaky_into_padded(x: Tensor, pad: int) -> Tensor:
     """Leaky ReLU of [B, C, 1, N] in the middle of a new [B, C, 1, N + 2 pad] whose ends are zero."""
     batch, channels, _, n_samples = x.shape
-    padded = torch.empty((batch, channels, 1, n_samples + 2 * pad), dtype=x.dtype, memory_format=_LAYOUT)
+    shape = (batch, channels, 1, n_samples + 2 * pad)
+    padded = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_LAYOUT)
     padded[..., :pad].zero_()
     padded[..., pad + n_samples :].zero_()
     torch.ops.aten.leaky_relu.out(x, SLOPE, out=padded[..., pad : pad + n_samples])
