@@ -29,6 +29,10 @@ class ImportReport:
     added: list[Path] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
+    def skip(self, name: str, reason: str) -> None:
+        """Note a file that was not taken. Bytes of a name that are no Unicode become `?`, so that it can be shown."""
+        self.skipped.append((_shown(name), _shown(reason)))
+
 
 def import_recordings(raw: Path, paths: Iterable[Path], ctx: "JobContext | None" = None) -> ImportReport:
     """Copy files, and all files below folders, into the folder `raw`.
@@ -52,7 +56,7 @@ def import_recordings(raw: Path, paths: Iterable[Path], ctx: "JobContext | None"
                 raise BadInput(f"The same recording is there already as {twin.name}.")
             report.added.append(known.add(_copy(path, raw, size, ctx)))
         except BadInput as err:
-            report.skipped.append((path.name, str(err)))
+            report.skip(path.name, str(err))
         except NoSpace as err:
             err.hint = f"{len(report.added)} of {len(found)} recordings were copied and stay. {err.hint}"
             raise
@@ -69,7 +73,7 @@ def _walk(paths: list[Path], report: ImportReport) -> Iterator[tuple[Path, int]]
             try:
                 yield path, path.stat().st_size
             except (OSError, ValueError):
-                report.skipped.append((path.name, "It cannot be found. Check the name and the folder."))
+                report.skip(path.name, "It cannot be found. Check the name and the folder.")
             continue
         root = path.resolve()
         n_files = 0
@@ -80,13 +84,17 @@ def _walk(paths: list[Path], report: ImportReport) -> Iterator[tuple[Path, int]]
                 n_files += 1
                 try:
                     if not file.resolve().is_relative_to(root):
-                        report.skipped.append((name, "It is a link out of the folder. Add the file itself."))
+                        report.skip(name, "It is a link out of the folder. Add the file itself.")
                         continue
                     yield file, file.stat().st_size
                 except (OSError, RuntimeError) as err:
-                    report.skipped.append((name, f"It cannot be read: {getattr(err, 'strerror', None) or err}."))
+                    report.skip(name, f"It cannot be read: {getattr(err, 'strerror', None) or err}.")
         if n_files == 0:
-            report.skipped.append((path.name, "There are no files in this folder."))
+            report.skip(path.name, "There are no files in this folder.")
+
+
+def _shown(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _hidden(name: str) -> bool:

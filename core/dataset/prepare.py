@@ -46,11 +46,22 @@ class _Outcome:
 
 
 def recordings(voice: Voice) -> list[str]:
-    """The voice's recordings as paths relative to `raw_audio`, sorted; hidden files are none."""
+    """The voice's recordings as paths relative to `raw_audio`, sorted; hidden files are none.
+
+    Nor are names that are no Unicode, which no table could hold; importing gives files names that are.
+    """
+    return sorted(name for name in _present(voice) if _is_unicode(name))
+
+
+def _present(voice: Voice) -> list[str]:
     if not voice.raw.is_dir():
         return []
     found = (p.relative_to(voice.raw) for p in voice.raw.rglob("*") if p.is_file())
-    return sorted(p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts))
+    return [p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts)]
+
+
+def _is_unicode(name: str) -> bool:
+    return name.encode("utf-8", "replace").decode("utf-8") == name
 
 
 def run_prepare(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
@@ -72,6 +83,9 @@ def run_prepare(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     sources = _chosen(voice, params.get("files"))
     table = ClipTable(voice)
     outcome = _Outcome()
+    odd = [name for name in _present(voice) if not _is_unicode(name)]
+    if odd:
+        outcome.warnings.append(f"{len(odd)} files were left out: their names are no Unicode. Import them instead.")
     old = _old_clips(table, outcome)
     try:
         _make_clips(voice, sources, options, ctx, outcome)

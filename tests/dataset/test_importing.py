@@ -168,3 +168,17 @@ def test_progress_reaches_the_end(tmp_path: Path, raw: Path) -> None:
     import_recordings(raw, [wav(tmp_path / f"{n}.wav", 200 + n) for n in range(3)], ctx)
     assert seen[-1] == 1.0
     assert np.all(np.diff(seen) >= 0)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no such names")
+def test_names_that_are_not_unicode(tmp_path: Path, raw: Path) -> None:
+    folder = os.fsencode(tmp_path / "drop")
+    os.mkdir(folder)
+    good = wav(tmp_path / "good.wav")
+    os.rename(good, os.path.join(folder, b"caf\xe9.wav"))
+    with open(os.path.join(folder, b"bad\xff.wav"), "wb") as out:
+        out.write(b"junk" * 100)
+    report = import_recordings(raw, [tmp_path / "drop"])
+    assert [p.name for p in report.added] == ["caf.wav"]
+    name, reason = report.skipped[0]
+    assert (name + reason).encode()  # it can be shown and stored

@@ -311,6 +311,15 @@ def test_the_same_recording_twice_counts_once(bench: Bench) -> None:
     assert len({c.sha256 for c in bench.clips()}) == len(bench.clips())
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no such names")
+def test_a_name_that_is_no_unicode_is_left_out_with_a_word(bench: Bench) -> None:
+    path = bench.record("one.flac", speechlike(5, RATE))
+    os.rename(path, os.fsencode(path.parent) + b"/caf\xe9.flac")
+    bench.record("two.flac", speechlike(5, RATE, 2))
+    assert "no Unicode" in bench.prepare()["warnings"][0]
+    assert {c.source for c in bench.clips()} == {"two.flac"}
+
+
 def test_too_long_to_decode_is_said(bench: Bench) -> None:
     bench.record("one.flac", speechlike(8, RATE))
     settings = bench.settings.model_copy(update={"max_decode_hours": 0.001})
