@@ -75,7 +75,7 @@ def impulse_train(f0: Tensor, uv: Tensor, rate_hz: int, phase: Tensor | None = N
     # a train of M equal harmonics has power 1 / M (see the module's reference, eq. 3)
     blit = torch.where(at_peak, torch.ones_like(blit), blit) * harmonics.sqrt()
     voiced = F.interpolate(uv[:, None].to(f0.dtype), scale_factor=HOP, mode="linear", align_corners=False)[:, 0]
-    return cast(Tensor, blit.to(f0.dtype) * voiced)
+    return blit.to(f0.dtype) * voiced
 
 
 class Spectral(nn.Module):

@@ -4,6 +4,7 @@ The idea is the multi-resolution spectrogram discriminator of UnivNet (Jang et a
 with few channels and frequency strides, so that a step stays affordable on a CPU.
 """
 
+import itertools
 from typing import cast
 
 import torch
@@ -27,7 +28,7 @@ class SpectrogramDiscriminator(nn.Module):
         widths = [1, channels, channels * 2, channels * 2, channels * 2]
         self.layers = nn.ModuleList(
             weight_norm(nn.Conv2d(a, b, (5, 3), stride=(2, 1), padding=(2, 1)))
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in itertools.pairwise(widths)
         )
         self.judge = weight_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
 

@@ -99,6 +99,7 @@ class LiteRecipe(Recipe):
     def discriminator_losses(self, batch: Batch, outputs: dict[str, Tensor], step: int) -> Losses | None:
         if "audio_window" not in outputs:
             return None
+        assert self.discriminator is not None
         real = self.discriminator(outputs["target_window"].float())
         fake = self.discriminator(outputs["audio_window"].detach().float())
         pairs = zip(real, fake, strict=True)
@@ -112,6 +113,7 @@ class LiteRecipe(Recipe):
             "mel": F.l1_loss(mel_spectrogram(audio), mel_spectrogram(target)),
         }
         if "audio_window" in outputs:
+            assert self.discriminator is not None
             with torch.no_grad():
                 real = self.discriminator(outputs["target_window"].float())
             fake = self.discriminator(outputs["audio_window"].float())
