@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from core.errors import BadInput
@@ -60,7 +61,7 @@ def open_audio(path: str | os.PathLike[str]) -> InputContainer:
     """A container with at least one sound track. Close it (it is a context manager).
 
     Raises BadInput: nothing there, a folder, no right to read, 0 bytes, protected (DRM), not a media file,
-    damaged beyond opening, no sound track.
+    damaged beyond opening, no sound track that can be decoded.
     """
     file = Path(path)
     _check_file(file)
@@ -79,7 +80,16 @@ def open_audio(path: str | os.PathLike[str]) -> InputContainer:
         kind = "a video without sound" if container.streams.video else "a file without a sound track"
         container.close()
         raise BadInput(f"{file.name} is {kind}.", "Choose a file that has sound in it.", where=str(file))
+    if sound_track(container) is None:
+        container.close()
+        raise BadInput(f"{file.name} holds sound of an unknown kind, or is damaged.", EXPORT_HINT, where=str(file))
     return container
+
+
+def sound_track(container: InputContainer) -> AudioStream | None:
+    """The first sound track that a decoder is known for."""
+    # codec_context is None where libav knows no decoder, which the library's types do not say.
+    return next((track for track in container.streams.audio if getattr(track, "codec_context", None)), None)
 
 
 def _check_file(file: Path) -> None:

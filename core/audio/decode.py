@@ -15,7 +15,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from core.audio.container import open_audio, undecodable, wav_seconds
+from core.audio.container import open_audio, sound_track, undecodable, wav_seconds
 from core.audio.resample import StreamResampler
 from core.errors import BadInput
 
@@ -43,7 +43,8 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
     Raises BadInput with a hint: missing, empty, 0 bytes, no audio, protected, damaged at its start.
     """
     with open_audio(path) as container:
-        stream = container.streams.audio[0]
+        stream = sound_track(container)
+        assert stream is not None  # open_audio saw to it
         n_damaged = 0
         for number, packet in enumerate(container.demux(stream)):
             try:
@@ -164,7 +165,8 @@ class _Frames:
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.float32], int]]:
         with open_audio(self._path) as container:
-            stream = container.streams.audio[0]
+            stream = sound_track(container)
+            assert stream is not None  # open_audio saw to it
             declared_s = wav_seconds(self._path) or _declared_s(container, stream)
             for frame in self._decode(container, stream):
                 mono = self._mono(frame)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from core.audio import container as container_module
 from core.audio.decode import load, probe, stream
@@ -221,3 +223,38 @@ def test_too_long_is_refused_while_streaming(tmp_path: Path) -> None:
 
 def load_limited(path: Path, hours: float) -> int:
     return sum(block.size for block in stream(path, 8000, block_s=0.5, max_hours=hours))
+
+
+@pytest.fixture(scope="module")
+def small_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("small")
+    x = tone(0.3, 48000)
+    kinds = [ending for ending in KINDS if KINDS[ending][1] != "vorbis"]
+    return {ending: write_media(folder / f"a.{ending}", x, 48000).read_bytes() for ending in kinds}
+
+
+@given(st.data())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_any_damage_gives_sound_or_words(tmp_path: Path, small_files: dict[str, bytes], data: st.DataObject) -> None:
+    ending = data.draw(st.sampled_from(sorted(small_files)))
+    content = bytearray(small_files[ending])
+    head = min(400, len(content))
+    places = st.one_of(st.integers(0, head - 1), st.integers(0, len(content) - 1))
+    for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=20)):
+        content[place] = value
+    path = tmp_path / f"x.{ending}"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        audio = load(path, 16000)
+    except BadInput as err:
+        hint = err.hint
+        assert hint
+        return
+    assert np.isfinite(audio).all()
+
+
+def test_a_codec_that_nobody_knows(tmp_path: Path) -> None:
+    data = bytearray(wav_bytes(tone(0.2), RATE))
+    data[20:22] = b"\x99\x9a"  # the format tag
+    (tmp_path / "a.wav").write_bytes(data)
+    assert "unknown kind" in refused(tmp_path / "a.wav").message
