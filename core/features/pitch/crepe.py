@@ -70,11 +70,13 @@ class CrepePitch(PitchPredictor):
         piece = np.pad(piece, (max(0, -first), max(0, last - max(0, first) - piece.size)))
         starts = np.round(at_s * ANALYSIS_HZ).astype(np.int64) - half - first
         frames = torch.from_numpy(np.lib.stride_tricks.sliding_window_view(piece, _WINDOW_SAMPLES)[starts].copy())
-        silent = frames.square().mean(1).sqrt() < _SILENT_RMS
-        frames -= frames.mean(1, keepdim=True)
-        frames /= frames.std(1, keepdim=True).clamp(min=1e-10)
-        salience = self._model(frames.to(self._device)).float().cpu()
-        salience[silent] = 0.0
+        salience = torch.zeros(len(frames), _N_BINS)
+        heard = frames.square().mean(1).sqrt() >= _SILENT_RMS
+        if heard.any():
+            frames = frames[heard]
+            frames -= frames.mean(1, keepdim=True)
+            frames /= frames.std(1, keepdim=True).clamp(min=1e-10)
+            salience[heard] = self._model(frames.to(self._device)).float().cpu()
         return salience[:, self._bins].numpy()
 
 
