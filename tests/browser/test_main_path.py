@@ -92,6 +92,14 @@ def test_from_recordings_to_converted_audio(page: Any, studio: Any, do: Any, spe
     sidecar = json.loads(Path(download.value.path()).read_text("utf-8"))
     assert sidecar
 
+    # Cancel: the job ends, nothing half-made stays.
+    page.click("#convert")
+    page.wait_for_selector("#status-bar [data-act=cancel]")  # it runs
+    page.click("#convert-job [data-act=cancel]")
+    page.wait_for_selector("#convert-job .ts-job", state="detached")
+    outputs = [p for p in (studio.workspace / "outputs").iterdir() if p.is_file()]
+    assert len(outputs) == 2, "one conversion: its file and its sidecar"
+
     # A source that is no audio is refused in words, and the one before it stays.
     false = tmp_path / "song.wav"
     false.write_text("this is not audio\n" * 100)
@@ -101,9 +109,10 @@ def test_from_recordings_to_converted_audio(page: Any, studio: Any, do: Any, spe
     assert speech_man.stem in page.inner_text("#source-player")
     assert not (studio.workspace / "outputs" / "sources" / "song.wav").exists()
 
-    # Jobs: all three are there and done; a log opens.
+    # Jobs: the three are done, the cancelled one says so; a log opens.
     page.click("#nav a[href='#jobs']")
     page.wait_for_function("document.querySelectorAll('#jobs .ts-badge.ts-ok').length === 3")
+    page.get_by_role("cell", name="cancelled", exact=True).wait_for()
     page.click("#jobs [data-act=open] >> nth=0")
     page.wait_for_selector("#job-detail pre")
     page.click("#nav a[href='#home']")
