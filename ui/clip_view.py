@@ -88,7 +88,7 @@ def clip_detail(t: Texts, studio: "Studio", voice: str, clip: "Clip | None") -> 
     except StudioError as error:
         return problem_html(t, error.to_dict())
     name = clip_name(clip)
-    place = t("clip.place", start=clock(clip.start_s), end=clock(clip.end_s), file=Path(clip.audio).name)
+    place = t("clip.place", start=clock(clip.start_s), end=clock(clip.end_s))
     buttons = (
         f'<button type="button" class="ts-btn" data-clip-verdict="accepted">{esc(t("clip.keep"))}</button>'
         f'<button type="button" class="ts-btn" data-clip-verdict="rejected">{esc(t("clip.reject"))}</button>'

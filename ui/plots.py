@@ -74,7 +74,8 @@ def line_svg(points: Sequence[Point], title: str, x_label: str = "", width: int 
         if shown[-1] != good[-1]:
             shown.append(good[-1])
         x0, x1 = shown[0][0], max(shown[-1][0], shown[0][0] + 1)
-        ys = sorted(y for _, y in shown)
+        # The first steps of a training are far off all that follows: with many points they may leave the frame.
+        ys = sorted(y for _, y in (shown[len(shown) // 20 :] if len(shown) >= 40 else shown))
         y0, y1 = ys[0], ys[-1]
         pad = (y1 - y0) * 0.08 or abs(y1) * 0.1 or 1.0
         y0, y1 = y0 - pad, y1 + pad
@@ -83,7 +84,7 @@ def line_svg(points: Sequence[Point], title: str, x_label: str = "", width: int 
             return left + (x - x0) / (x1 - x0) * (right - left)
 
         def py(y: float) -> float:
-            return bottom - (y - y0) / (y1 - y0) * (bottom - top)
+            return min(bottom, max(top, bottom - (y - y0) / (y1 - y0) * (bottom - top)))
 
         for y in _ticks(y0, y1):
             body += (f'<line class="ts-grid" x1="{left}" x2="{right}" y1="{py(y):.1f}" y2="{py(y):.1f}"/>'

@@ -31,6 +31,14 @@ def test_line_shows_the_newest_value_and_keeps_the_last_point() -> None:
     assert "394.0," in svg, "the last point lies at the right edge"
 
 
+def test_a_wild_start_does_not_flatten_the_rest() -> None:
+    points = [(float(i), 500.0 if i < 3 else 2.0 - i / 1000) for i in range(400)]
+    root = ET.fromstring(line_svg(points, "loss"))
+    heights = [float(p.split(",")[1]) for line in root.iter("polyline") for p in line.attrib["points"].split()]
+    assert heights[0] == 6.0, "what is beyond the frame stays at its edge"
+    assert max(heights[20:]) - min(heights[20:]) > 60, "the course of the rest fills the frame"
+
+
 def test_histogram_counts_every_value() -> None:
     svg = histogram_svg([0.1, 0.2, 5.0, 99.0], 0, 10, 10, "lengths", "s")
     titles = [t.text or "" for t in ET.fromstring(svg).iter("title")]
