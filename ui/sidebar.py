@@ -12,17 +12,6 @@ if TYPE_CHECKING:
     from core.studio import Studio
 
 
-class VoiceSelector(gr.Dropdown):
-    """A dropdown that takes a name which is no longer in its list: a voice may have been renamed or deleted a moment
-    ago, here or in another window. What then follows is the studio's own NotFound, not an error of the page."""
-
-    is_template = True  # Gradio: draw it as the component that it derives from
-
-    def preprocess(self, payload: Any) -> str | None:
-        """The chosen name as it is."""
-        return payload if isinstance(payload, str) and payload else None
-
-
 def voice_names(studio: "Studio") -> list[str]:
     """Names of all voices, in the order of the studio."""
     return [v.name for v in studio.voices()]
@@ -55,7 +44,10 @@ def foot_html(t: Texts) -> str:
 def build_sidebar(studio: "Studio", t: Texts, pages: tuple[str, ...]) -> tuple[gr.Dropdown, Callable[[Context], None]]:
     """Draw the sidebar. Returns the voice selector and what wires it once the context exists."""
     gr.HTML('<div class="ts-brand">Timbre</div>', apply_default_css=False, js_on_load=None)
-    voice = VoiceSelector([], value=None, label=t("voice.label"), elem_id="voice", interactive=True, filterable=True)
+    # Any text is let through: a voice may have been renamed or deleted a moment ago, here or in another window. What is
+    # no voice is put right at the next tick (names_render).
+    voice = gr.Dropdown([], value=None, label=t("voice.label"), elem_id="voice", interactive=True,
+                        allow_custom_value=True)
     add = gr.Button(t("voice.new"), size="sm", elem_id="voice-new")
     with gr.Row(visible=False, elem_classes="ts-tight") as form:
         name = gr.Textbox(label=t("voice.name"), placeholder=t("voice.placeholder"), max_lines=1,

@@ -160,3 +160,12 @@ def test_delete_asks_first(page: Any, studio: Any, do: Any) -> None:
     row.locator("[data-act=delete]").click()
     row.wait_for(state="detached")
     assert not (studio.workspace / "voices" / "short-lived").exists()
+
+
+def test_text_that_is_no_voice_is_put_right(page: Any, studio: Any, do: Any) -> None:
+    do.open(page, studio.url)
+    do.voice(page, "real one")
+    page.fill("#voice input", "nobody")
+    page.keyboard.press("Tab")
+    page.wait_for_function("document.querySelector('#voice input').value !== 'nobody'")
+    assert (studio.workspace / "voices" / page.input_value("#voice input")).is_dir()
