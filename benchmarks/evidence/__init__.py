@@ -8,6 +8,7 @@ A workspace that holds a finished run is judged again with --judge-only.
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from benchmarks.evidence.report import losses_over_steps, markdown
 from benchmarks.evidence.speech import Utterance, carlo, held_out, piper_sentences, training_files
 
 VOICE = "Allison"
+TRAINING_FILE = "evidence/training.json"
+"""Figures that only the process which trained can know, kept in the workspace."""
 
 __all__ = ["markdown", "run"]
 
@@ -66,28 +69,32 @@ def _train(studio: Any, files: list[Path], preset: str, steps: int) -> dict[str,
     started = time.perf_counter()
     options = {"voice": VOICE, "preset": preset, "steps": steps}
     trained = studio.run_foreground("train", options, _quiet)
-    return {
+    figures = {
         "prepare_s": round(prepared_s, 1),
         "prepared": prepared,
         "train_s": round(time.perf_counter() - started, 1),
         "trained": trained,
+        "peak_gib": _peak_gib(),
     }
+    kept = studio.settings.workspace / TRAINING_FILE
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(figures), "utf-8")
+    return figures
 
 
 def _story(studio: Any) -> dict[str, Any]:
     """What the newest run's own files say of it: the model card, its time, its losses."""
-    import json
-
     model = studio.voice_models(VOICE)[0]
     card = json.loads((Path(model.path) / "card.json").read_text("utf-8"))
     folder = studio.settings.runs / card["run"]
+    kept = studio.settings.workspace / TRAINING_FILE
     info = json.loads((folder / "run.json").read_text("utf-8"))
     return {
         "card": card,
         "run": {
             "train_minutes": round(info["trained_s"] / 60, 1),
             "seconds_per_step": round(info["trained_s"] / max(1, info["step"]), 2),
-            "peak_gib": _peak_gib(),
+            "peak_gib": json.loads(kept.read_text("utf-8"))["peak_gib"] if kept.is_file() else None,
         },
         "losses": losses_over_steps(folder / "metrics.jsonl"),
     }
