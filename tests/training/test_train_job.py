@@ -11,6 +11,7 @@ from core.engines.sovits import train
 from core.engines.sovits.export import load_model, read_card
 from core.engines.sovits.material import split
 from core.engines.sovits.probe import BadRender
+from core.engines.sovits.recipes import create_recipe
 from core.engines.sovits.verify import verify_in_fresh_process
 from core.errors import BadInput, Cancelled, Conflict, NotFound
 from core.jobs.context import ForegroundContext
@@ -140,6 +141,27 @@ def test_an_exported_voice_is_checked_in_another_process(settings: Settings, voi
     export_model(folder, generator, voice.path / "config.json", read_card(folder))
     with pytest.raises(BadRender, match="silence"):
         verify_in_fresh_process(folder, example)
+
+
+def test_a_voice_that_renders_silence_is_not_called_completed(
+    settings: Settings, voice: Voice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def mute(config, options):  # a training that goes wrong without any loss showing it
+        recipe = create_recipe(config, options)
+        with torch.no_grad():
+            recipe.generator.head.bias.fill_(-1000.0)
+        return recipe
+
+    monkeypatch.setattr(train, "create_recipe", mute)
+    with pytest.raises(BadRender, match="silence"):
+        train.run_train({"voice": voice.name, **BASE, "steps": 1}, ForegroundContext(settings))
+    info = list_runs(settings.runs)[0]
+    assert (info.state, info.saved_step, info.model) == ("failed", 1, None)
+    assert info.error is not None
+    assert info.error["code"] == "bad_render"
+    assert list(voice.models.iterdir()) == []
 
 
 def test_the_same_clips_are_held_out_everywhere(voice: Voice) -> None:

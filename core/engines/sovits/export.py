@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,25 @@ class VoiceModel:
     card: dict[str, Any]
 
 
-def export_model(folder: Path, generator: nn.Module, config_file: Path, card: dict[str, Any]) -> Path:
-    """Write the voice model folder; one that is there is replaced only when the new one is whole.
+def export_model(
+    folder: Path,
+    generator: nn.Module,
+    config_file: Path,
+    card: dict[str, Any],
+    check: Callable[[Path], None] | None = None,
+) -> Path:
+    """Write the voice model folder; one that is there is replaced only when the new one is whole and passes `check`.
+
+    Args:
+        folder: where the model belongs.
+        generator: the weights.
+        config_file: copied beside them.
+        card: what a person should know; the weights' sha256 is added.
+        check: called with the new folder (under another name still); raises if it is not fit for use.
 
     Raises:
         NoSpace: the disk is full; what was there stays.
+        StudioError: what `check` raised; what was there stays.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = folder.with_name(folder.name + ".new")
@@ -43,6 +58,12 @@ def export_model(folder: Path, generator: nn.Module, config_file: Path, card: di
         shutil.copyfile(config_file, build / CONFIG_FILE)
         full = {**card, "model_sha256": sha256_of(build / MODEL_FILE)}
         (build / CARD_FILE).write_text(json.dumps(full, ensure_ascii=False, indent=1), encoding="utf-8")
+    try:
+        if check is not None:
+            check(fresh)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
     if folder.exists():
         old = folder.with_name(folder.name + ".old")
         if old.exists():

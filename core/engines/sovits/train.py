@@ -1,5 +1,6 @@
 """The training job: from a voice's accepted clips to an exported voice model."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from core import __version__
 from core import device as devices
 from core.engines.sovits import export, material
 from core.engines.sovits.config import SovitsConfig, load_config, save_config
@@ -19,7 +21,7 @@ from core.engines.sovits.recipe import Recipe
 from core.engines.sovits.recipes import create_recipe
 from core.engines.sovits.trainer import Trainer
 from core.engines.sovits.verify import verify_in_fresh_process
-from core.errors import BadInput, Cancelled, Conflict, StudioError
+from core.errors import BadInput, Cancelled, Conflict, NoSpace, StudioError
 from core.training import random_state
 from core.training.metrics import MetricsLog
 from core.training.options import TrainOptions, parse_options
@@ -59,7 +61,9 @@ def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         raise
     finally:
         info.pid = info.pid_started = None
-        run.write(info)
+        # On a full disk the error above says it all; this must not take its place.
+        with contextlib.suppress(NoSpace):
+            run.write(info)
 
 
 def _open_or_create(params: dict[str, Any], ctx: "JobContext") -> tuple[Run, RunInfo, TrainOptions]:
@@ -164,13 +168,19 @@ def _finish(
     stopped: bool,
     figures: dict[str, float],
 ) -> dict[str, Any]:
-    """Export what there is. "completed" only after a fresh process has loaded it strictly and rendered a probe."""
-    probe: dict[str, Any] | None = None
+    """Export what there is. "completed" only after a fresh process has loaded it strictly and rendered a probe.
+
+    A stopped run claims nothing, and a person waits for it to end: its voice is exported without that check.
+    """
+    probe: dict[str, Any] = dict(figures)
+
+    def check(fresh: Path) -> None:
+        probe.update(verify_in_fresh_process(fresh, data.held_out[0]))
+
     if info.step > 0:
-        export.export_model(folder, recipe.generator, run.config_file, _card(run, info, data))
+        card = _card(run, info, data)
+        export.export_model(folder, recipe.generator, run.config_file, card, None if stopped else check)
         info.model = str(folder)
-        run.write(info)
-        probe = {**figures, **verify_in_fresh_process(folder, data.held_out[0])}
     info.state = "stopped" if stopped else "completed"
     return {
         "run": run.name,
@@ -178,7 +188,7 @@ def _finish(
         "steps": info.steps,
         "model": info.model,
         "stopped": stopped,
-        "probe": probe,
+        "probe": probe or None,
     }
 
 
@@ -260,11 +270,5 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": version("numpy"),
-        "studio": _studio_version(),
+        "studio": __version__,
     }
-
-
-def _studio_version() -> str:
-    import core
-
-    return str(getattr(core, "__version__", "0.1.0"))

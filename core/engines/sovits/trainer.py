@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from core.engines.sovits.batches import BatchStream
 from core.engines.sovits.dataset import TrainingSet
 from core.engines.sovits.recipe import Batch, Losses, Recipe
-from core.errors import ModelFileError, StudioError
+from core.errors import ModelFileError, NoSpace, StudioError
 from core.training import generations, optimiser_state, random_state
 from core.training.metrics import MetricsLog
 from core.training.options import TrainOptions
@@ -228,7 +228,7 @@ class Trainer:
                 self._one_step(stream, window)
                 self._after_step(ctx, metrics, window)
         self.info.step = self.step
-        if self.info.saved_step != self.step:
+        if self.step > 0 and self.info.saved_step != self.step:
             self.save()
         metrics.flush()
         return Fit(self.step, stopped)
@@ -324,7 +324,8 @@ class Trainer:
             values["gpu_memory_mb"] = torch.cuda.max_memory_allocated(self.device) / 1e6
         metrics.scalars(self.step, values, time.time())
         self.info.step = self.step
-        self.run.write(self.info)
+        with contextlib.suppress(NoSpace):  # a save will say it, with how much is needed
+            self.run.write(self.info)
         loss = f"{self._last_loss:.2f}"
         ctx.report(
             self.step / self.options.steps, f"step {self.step}/{self.options.steps} · loss {loss} · {rate:.1f} steps/s"

@@ -44,7 +44,7 @@ def verify_model(folder: Path, example: Example) -> dict[str, float]:
             clip.volume[:, :n],
             generator=torch.Generator().manual_seed(SEED),
         )
-    return check_render(audio[0, 0].float().numpy(), f"The exported voice {folder.name}")
+    return check_render(audio[0, 0].float().numpy(), f"The voice {folder.name.removesuffix('.new')}")
 
 
 def verify_in_fresh_process(folder: Path, example: Example) -> dict[str, Any]:
@@ -89,6 +89,9 @@ def _error_of(data: dict[str, str]) -> StudioError:
 
 def main(arguments: list[str]) -> int:
     """See the module. Arguments: model folder, clip, features file."""
+    import torch
+
+    torch.set_num_threads(1)  # a few seconds of sound; more threads only wait for each other on a busy machine
     folder, audio, features = (Path(a) for a in arguments)
     try:
         figures = verify_model(folder, Example("probe", audio, features, wav_frames(audio)))
