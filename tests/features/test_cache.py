@@ -45,7 +45,7 @@ def encoder(contentvec_folder: Path) -> ContentVec:
 
 @pytest.fixture(scope="module")
 def spec(encoder: ContentVec) -> FeatureSpec:
-    return spec_of(encoder, "dio")
+    return spec_of(encoder, "pm")
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_what_lies_in_the_cache_is_what_conversion_computes(
     assert len(set(paths)) == len(clips)
     for clip, path in zip(clips, paths, strict=True):
         wav = load_audio(clip, RATE_HZ)
-        got, want = load(path), features_of(wav, spec, encoder, pitch.create("dio"))
+        got, want = load(path), features_of(wav, spec, encoder, pitch.create("pm"))
         assert got.n_frames == wav.size // 512
         assert got.units.dtype == torch.float32
         torch.testing.assert_close(got.units, want.units, rtol=1e-3, atol=1e-3)
@@ -122,7 +122,7 @@ def test_a_clip_that_changes_while_it_is_read_is_refused(
     class Meddler(pitch.PitchPredictor):
         """Rewrites the clip in the middle of its extraction."""
 
-        name = "dio"
+        name = "pm"
 
         def _track(self, wav16k: np.ndarray, at_s: np.ndarray) -> np.ndarray:
             write_wav(clips[0], np.zeros(RATE_HZ, np.float32), RATE_HZ)
@@ -207,25 +207,25 @@ def test_a_clip_that_is_no_audio_is_named(
 
 
 def test_specs_do_not_share_files(clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path) -> None:
-    other = replace(spec, pitch="pm")
+    other = replace(spec, pitch="fcpe")
     assert len({spec.key, other.key, replace(spec, hop=441).key, replace(spec, encoder_fingerprint="x").key}) == 4
     (one,) = extract(clips[:1], spec, tmp_path / "cache", encoder=encoder)
     (two,) = extract(clips[:1], other, tmp_path / "cache", encoder=encoder)
     assert one.name == two.name
     assert one.parent != two.parent
-    assert json.loads((two.parent / "spec.json").read_text())["pitch"] == "pm"
+    assert json.loads((two.parent / "spec.json").read_text())["pitch"] == "fcpe"
     assert path_of(tmp_path / "cache", other, one.stem) == two
 
 
 def test_an_encoder_of_another_fingerprint_is_refused(spec: FeatureSpec, encoder: ContentVec) -> None:
     with pytest.raises(Conflict, match="vec256l9"):
-        features_of(np.zeros(1000, np.float32), replace(spec, encoder_fingerprint="0"), encoder, pitch.create("dio"))
+        features_of(np.zeros(1000, np.float32), replace(spec, encoder_fingerprint="0"), encoder, pitch.create("pm"))
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 300, 511, 512, 1500])
 def test_short_audio_has_features_of_its_length(n_samples: int, spec: FeatureSpec, encoder: ContentVec) -> None:
     wav = voice(glide("vibrato", 0.1, RATE_HZ), RATE_HZ)[:n_samples]
-    features = features_of(wav, spec, encoder, pitch.create("dio"))
+    features = features_of(wav, spec, encoder, pitch.create("pm"))
     assert features.n_frames == features.volume.shape[0] == n_samples // 512
     assert features.units.shape[1] == encoder.dim
     assert (features.units.shape[0] > 0) == (n_samples > 0)

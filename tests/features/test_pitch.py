@@ -1,12 +1,14 @@
 """Every predictor against tones whose pitch is known."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.errors import BadInput
+from core.errors import BadInput, Unavailable
 from core.features import pitch
 from tests.features.tones import glide, noise, truth_at_frames, voice
 
@@ -24,6 +26,8 @@ _made: dict[str, pitch.PitchPredictor] = {}
 
 def predictor(name: str) -> pitch.PitchPredictor:
     """One instance a session: loading crepe's weights takes longer than using them."""
+    if name in ("dio", "harvest"):
+        pytest.importorskip("pyworld", reason="pyworld is optional: requirements-optional.txt")
     if name not in _made:
         _made[name] = pitch.create(name)
     return _made[name]
@@ -122,12 +126,36 @@ def test_bad_requests() -> None:
     with pytest.raises(BadInput, match="Unknown pitch predictor"):
         pitch.create("rmvpe")
     with pytest.raises(BadInput, match="mono"):
-        predictor("dio").predict(np.zeros((2, 100), np.float32), RATE_HZ, HOP, 1)
+        predictor("pm").predict(np.zeros((2, 100), np.float32), RATE_HZ, HOP, 1)
     with pytest.raises(BadInput, match="not numbers"):
-        predictor("dio").predict(np.full(1000, np.nan, np.float32), RATE_HZ, HOP, 1)
+        predictor("pm").predict(np.full(1000, np.nan, np.float32), RATE_HZ, HOP, 1)
 
 
 def test_naming_predictors_does_not_import_torch() -> None:
     """A pre-flight lists them in the page's own process."""
     code = "import sys; from core.features.pitch import PITCHES; sys.exit('torch' in sys.modules or len(PITCHES) < 5)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_listing_and_making_agree() -> None:
+    assert [info.name for info in pitch.available()] == ALL
+    for info in pitch.available():
+        if info.ready:
+            assert predictor(info.name).name == info.name
+        else:
+            with pytest.raises(Unavailable, match="not installed"):
+                pitch.create(info.name)
+
+
+def test_a_missing_pyworld_says_what_to_do(tmp_path: Path) -> None:
+    """In a process that finds a broken pyworld first, as one whose pkg_resources is gone."""
+    (tmp_path / "pyworld.py").write_text("raise ImportError('No module named pkg_resources')")
+    code = (
+        "from core.features import pitch\nfrom core.errors import Unavailable\n"
+        "try: pitch.create('harvest')\nexcept Unavailable as error: print(error)"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert "pyworld" in done.stdout
+    assert "pkg_resources" in done.stdout
+    assert "fcpe" in done.stdout

@@ -1,12 +1,33 @@
 """Pitch predictors by name."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
 
 from core.errors import BadInput
 from core.features.pitch.base import PitchPredictor
 from core.features.pitch.postprocess import interpolate, resize_linear, resize_nearest, sample_track
 
-__all__ = ["PITCHES", "PitchPredictor", "create", "interpolate", "resize_linear", "resize_nearest", "sample_track"]
+__all__ = [
+    "PITCHES",
+    "PitchInfo",
+    "PitchPredictor",
+    "available",
+    "create",
+    "interpolate",
+    "resize_linear",
+    "resize_nearest",
+    "sample_track",
+]
+
+
+@dataclass(frozen=True)
+class PitchInfo:
+    """A predictor as a page lists it; ``why_not`` says what is missing when it is not ready."""
+
+    name: str
+    ready: bool
+    why_not: str
 
 
 def _fcpe(device: str) -> PitchPredictor:
@@ -53,6 +74,24 @@ PITCHES: dict[str, Callable[[str], PitchPredictor]] = {
     "dio": _dio,
     "pm": _pm,
 }
+_PACKAGES = {
+    "fcpe": "torchfcpe",
+    "crepe": "torchcrepe",
+    "crepe-tiny": "torchcrepe",
+    "harvest": "pyworld",
+    "dio": "pyworld",
+    "pm": "parselmouth",
+}
+
+
+def available() -> list[PitchInfo]:
+    """List the predictors, ready or not, without loading one."""
+    infos = []
+    for name in PITCHES:
+        package = _PACKAGES[name]
+        ready = find_spec(package) is not None
+        infos.append(PitchInfo(name, ready, "" if ready else f"The package {package} is not installed."))
+    return infos
 
 
 def create(name: str, device: str = "cpu") -> PitchPredictor:
@@ -64,6 +103,7 @@ def create(name: str, device: str = "cpu") -> PitchPredictor:
 
     Raises:
         BadInput: unknown name.
+        Unavailable: the predictor's package is optional and not installed.
     """
     if name not in PITCHES:
         raise BadInput(f"Unknown pitch predictor {name!r}.", f"Use one of {', '.join(PITCHES)}.")
