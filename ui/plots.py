@@ -39,7 +39,7 @@ def histogram_svg(values: Sequence[float], low: float, high: float, n_bins: int,
             f'<text x="{width - 1}" y="51" text-anchor="end">{high:g} {esc(unit)}</text></svg>')
 
 
-def _ticks(low: float, high: float, n: int = 3) -> list[float]:
+def _ticks(low: float, high: float, n: int = 4) -> list[float]:
     """About ``n`` round numbers within low..high."""
     span = high - low
     if span <= 0 or not math.isfinite(span):

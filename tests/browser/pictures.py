@@ -1,0 +1,69 @@
+"""Take the pictures of docs/images again: ``python tests/browser/pictures.py URL SOURCE [--out DIR] [--dark] [--zh]``.
+
+URL is a running studio whose first voice has clips and a trained model; SOURCE is a short audio file to convert.
+"""
+
+import argparse
+import shutil
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+OUT = Path(__file__).resolve().parents[2] / "docs" / "images"
+SIZE = {"width": 1280, "height": 800}
+
+
+def save(page: Any, path: Path) -> None:
+    """One picture as a small PNG: 64 colours are enough for a page this quiet."""
+    from PIL import Image
+
+    page.wait_for_timeout(2500)  # the clock's next tick, fonts, the player's own animation
+    picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
+    picture.quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def visit(page: Any, url: str, source: Path, out: Path) -> None:
+    """Every page in the state that shows what it is for."""
+    page.goto(f"{url}#dataset")
+    page.click("#clips tr[data-id] >> nth=2")
+    page.wait_for_selector("#clip-detail svg")
+    save(page, out / "dataset.png")
+    page.click("#nav a[href='#training']")
+    page.wait_for_selector("#run-plots svg")
+    page.wait_for_selector("#preflight li")
+    save(page, out / "training.png")
+    page.click("#nav a[href='#convert']")
+    page.set_input_files("#source input[type=file]", str(source))
+    page.wait_for_selector("#source-player audio")
+    page.click("#key-suggest")
+    page.wait_for_selector("#key-told p")
+    page.click("#convert")
+    page.wait_for_selector("#convert-job .ts-job")
+    page.wait_for_selector("#convert-job .ts-job", state="detached")
+    save(page, out / "convert.png")
+    page.click("#nav a[href='#home']")
+    save(page, out / "home.png")
+
+
+def main() -> None:
+    """Read the arguments and take the pictures."""
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--zh", action="store_true")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport=SIZE, color_scheme="dark" if args.dark else "light")
+        page.set_default_timeout(300_000)
+        visit(page, f"{args.url.rstrip('/')}/{'zh' if args.zh else 'en'}/", args.source, args.out)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
