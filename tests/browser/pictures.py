@@ -14,12 +14,12 @@ SIZE = {"width": 1280, "height": 800}
 
 
 def save(page: Any, path: Path) -> None:
-    """One picture as a small PNG: 64 colours are enough for a page this quiet."""
+    """One picture as a small PNG: 256 colours are enough for a page this quiet."""
     from PIL import Image
 
     page.wait_for_timeout(2500)  # the clock's next tick, fonts, the player's own animation
     picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def visit(page: Any, url: str, source: Path, out: Path) -> None:
