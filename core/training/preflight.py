@@ -40,7 +40,7 @@ class Cost:
 COSTS = {
     "standard": Cost(52.4e6, 46.8e6, 0.9e9, 1.1e9, 6),
     "tiny": Cost(28.7e6, 46.8e6, 0.9e9, 0.9e9, 6),
-    "lite": Cost(4.8e6, 0.3e6, 0.9e9, 0.06e9, 8),
+    "lite": Cost(2.8e6, 0.12e6, 0.9e9, 0.09e9, 10),
 }
 _UNIT_BYTES_PER_S = 50 * 768 * 2 + 86 * 8
 """Features of a second of speech, by the widest encoder."""

@@ -102,7 +102,7 @@ def test_an_unknown_voice_or_run_makes_no_folder(settings: Settings) -> None:
 
 
 def test_a_run_is_not_resumed_twice_at_a_time_nor_with_another_encoder(settings: Settings, voice: Voice) -> None:
-    done = train.run_train({"voice": voice.name, **BASE, "steps": 1}, ForegroundContext(settings))
+    done = train.run_train({"voice": voice.name, **BASE}, stopping_context(settings, "step 1/4"))
     run = open_run(settings.runs, done["run"])
     info = run.read()
     from core.training.runs import own_process
@@ -120,9 +120,9 @@ def test_a_run_is_not_resumed_twice_at_a_time_nor_with_another_encoder(settings:
 
 
 def test_changed_clips_are_told_on_resume(settings: Settings, voice: Voice) -> None:
-    done = train.run_train({"voice": voice.name, **BASE, "steps": 1}, ForegroundContext(settings))
+    done = train.run_train({"voice": voice.name, **BASE}, stopping_context(settings, "step 1/4"))
     ClipTable(voice).set_verdict(["clip5"], "accepted")
-    train.run_train({"resume": done["run"], "steps": 2}, ForegroundContext(settings))
+    train.run_train({"resume": done["run"]}, stopping_context(settings, "step 2/4"))
     assert any("clips changed" in note for note in list_runs(settings.runs)[0].notes)
 
 
