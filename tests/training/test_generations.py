@@ -1,7 +1,6 @@
 """A checkpoint is whole or it is not used."""
 
 import json
-import resource
 from pathlib import Path
 
 import pytest
@@ -80,6 +79,7 @@ def test_a_step_saved_again_after_falling_back(tmp_path: Path) -> None:
 
 
 def test_full_disk_leaves_the_previous_generation_whole(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="file size limits are POSIX")
     save(tmp_path, 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
