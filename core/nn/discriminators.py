@@ -4,7 +4,7 @@ Each takes a waveform [B, 1, N] and gives logits [B, L] and the list of its feat
 logits before flattening. Leaky-ReLU slope 0.1 throughout.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import cast
 
@@ -89,12 +89,10 @@ class PeriodDiscriminator(nn.Module):
 class MultiPeriodDiscriminator(nn.Module):
     """One scale discriminator (index 0) and five period discriminators (2, 3, 5, 7, 11)."""
 
-    periods = (2, 3, 5, 7, 11)
-
-    def __init__(self, use_spectral_norm: bool = False) -> None:
+    def __init__(self, use_spectral_norm: bool = False, periods: Sequence[int] = (2, 3, 5, 7, 11)) -> None:
         super().__init__()
         parts: list[nn.Module] = [ScaleDiscriminator(use_spectral_norm)]
-        parts += [PeriodDiscriminator(period, use_spectral_norm) for period in self.periods]
+        parts += [PeriodDiscriminator(period, use_spectral_norm) for period in periods]
         self.discriminators = nn.ModuleList(parts)
 
     def forward(self, wav: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:

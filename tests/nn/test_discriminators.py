@@ -14,19 +14,21 @@ from core.nn.discriminators import MultiPeriodDiscriminator, PeriodDiscriminator
 )
 def test_tensor_names_and_shapes_are_upstreams(shared_dir: Path, file: str, spectral: bool) -> None:
     keys = json.loads((shared_dir / "spec" / "keys" / "sovits" / f"{file}.json").read_text())["keys"]
-    ours = {name: list(tensor.shape) for name, tensor in MultiPeriodDiscriminator(spectral).state_dict().items()}
+    with torch.device("meta"):
+        net = MultiPeriodDiscriminator(spectral)
+    ours = {name: list(tensor.shape) for name, tensor in net.state_dict().items()}
     assert ours == {name: item["shape"] for name, item in keys.items()}
 
 
 def test_any_length_is_folded_and_real_and_fake_are_told_apart() -> None:
     torch.manual_seed(0)
-    net = MultiPeriodDiscriminator().eval()
+    net = MultiPeriodDiscriminator(periods=(3,)).eval()
     real, fake = torch.randn(1, 1, 1000), torch.randn(1, 1, 1000)
     with torch.inference_mode():
         logits, maps = net(real)
         real_logits, fake_logits = net.judge(real, fake)
         fake_alone, _ = net(fake)
-    assert [len(features) for features in maps] == [7, 6, 6, 6, 6, 6]
+    assert [len(features) for features in maps] == [7, 6]
     for features, score in zip(maps, logits, strict=True):
         assert torch.equal(features[-1].flatten(1), score)
     for together, alone in zip(real_logits + fake_logits, logits + fake_alone, strict=True):

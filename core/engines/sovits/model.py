@@ -12,7 +12,7 @@ from core.engines.sovits.config import SovitsConfig
 from core.engines.sovits.encoders import PitchDecoder, PosteriorEncoder, PriorEncoder
 from core.engines.sovits.pitch import coarse_f0, hz_of_log_f0, log_f0, normalize_log_f0
 from core.errors import Unavailable
-from core.nn.fast_hifigan import FastNsfHifiGan
+from core.nn.fast_hifigan import FastNsfHifiGan, supported
 from core.nn.flow import CouplingFlow, ResidualFlow
 from core.nn.hifigan import NsfHifiGan
 from core.nn.masks import cut, length_mask, random_starts
@@ -212,13 +212,13 @@ def prepare_for_inference(generator: nn.Module, device: str = "cpu") -> nn.Modul
     """Make a generator fast and small for `infer`, in place; it cannot be trained or saved for upstream afterwards.
 
     Weight norm is folded once, the posterior encoder (training only) is dropped, gradients are switched off, and with
-    `device` "cpu" the decoder is rearranged for one (`core.nn.fast_hifigan`). The output stays the same to about 1e-5.
-    Does nothing beyond eval mode to a generator of another family. Returns it.
+    `device` "cpu" the decoder is rearranged for one (`core.nn.fast_hifigan`); use it on that device then. The output
+    stays the same to about 1e-5. Does nothing beyond eval mode to a generator of another family. Returns it.
     """
     generator.eval().requires_grad_(False)
     if isinstance(generator, SovitsGenerator):
         generator.enc_q = None
         fold_weight_norm(generator)
-        if device == "cpu" and type(generator.dec) is NsfHifiGan:
+        if device == "cpu" and type(generator.dec) is NsfHifiGan and supported():
             generator.dec = FastNsfHifiGan(generator.dec)
     return generator
