@@ -1,7 +1,8 @@
 """`python -m benchmarks NAME [options] [--json] [--write FILE]`: every published figure comes from here.
 
 NAME is a module of this package with `run(args: list[str]) -> dict` and, if it wants its own page,
-`markdown(figures) -> str`; `python -m benchmarks NAME --help` lists its options. What was measured is always accompanied by where, when and of which commit.
+`markdown(figures) -> str`; `python -m benchmarks NAME --help` lists its options. A figure never comes without
+where, when and of which commit.
 """
 
 import argparse

@@ -59,8 +59,8 @@ def run(args: list[str]) -> dict[str, Any]:
 def markdown(figures: dict[str, Any]) -> str:
     """The table of docs/results/svc.md."""
     lines = [
-        f"Generator only, {figures['seconds']:g} s of audio, {figures['threads']} threads, {figures['device']}, best of "
-        "the repeats, both ways in turn in one run. A training step is one update of generator and discriminator on "
+        f"Generator only, {figures['seconds']:g} s of audio, {figures['threads']} threads, {figures['device']}, best "
+        "of the repeats, both ways in turn in one run. A training step is one update of generator and discriminator on "
         f"{TRAIN_BATCH} items of {TRAIN_FRAMES} frames ({TRAIN_FRAMES * HOP / RATE_HZ:.1f} s each).",
         "",
         "| preset | parameters (M) | RTF, plain | RTF, ours | times faster | largest difference | step (s) | peak "
@@ -71,7 +71,8 @@ def markdown(figures: dict[str, Any]) -> str:
         row = figures[name]
         lines.append(
             f"| {name} | {row['parameters_m']} | {row['rtf_plain']} | {row['rtf_ours']} | {row['times_faster']} | "
-            f"{row['largest_difference']:.1e} | {row['train_step_s']} | {row['infer_peak_gib']} | {row['train_peak_gib']} |"
+            f"{row['largest_difference']:.1e} | {row['train_step_s']} | {row['infer_peak_gib']} | "
+            f"{row['train_peak_gib']} |"
         )
     return "\n".join([*lines, "", "Peak memory includes about 0.5 GiB of Python and torch.", ""])
 

@@ -96,7 +96,7 @@ def _story(studio: Any) -> dict[str, Any]:
             "seconds_per_step": round(info["trained_s"] / max(1, info["step"]), 2),
             "peak_gib": json.loads(kept.read_text("utf-8"))["peak_gib"] if kept.is_file() else None,
         },
-        "losses": losses_over_steps(folder / "metrics.jsonl"),
+        "losses": losses_over_steps(studio.metrics(card["run"])),
     }
 
 

@@ -1,7 +1,5 @@
 """docs/results/real_run.md, written from the figures and nothing else."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 SCALE = (
@@ -15,9 +13,9 @@ TITLES = {
 }
 
 
-def losses_over_steps(metrics_file: Path, rows: int = 12) -> list[dict[str, float]]:
-    """About `rows` evenly spaced lines of a run's metrics.jsonl, the first and the last among them."""
-    lines = [json.loads(line) for line in metrics_file.read_text("utf-8").splitlines()]
+def losses_over_steps(metrics: list[dict[str, Any]], rows: int = 12) -> list[dict[str, Any]]:
+    """About `rows` evenly spaced log steps of a run that hold losses, the first and the last among them."""
+    lines = [line for line in metrics if "loss/g/total" in line]
     step = max(1, (len(lines) - 1) // max(1, rows - 1))
     picked = lines[::step]
     return picked if picked[-1] is lines[-1] else [*picked, lines[-1]]
@@ -33,8 +31,8 @@ def _training(figures: dict[str, Any]) -> list[str]:
     lines = [
         "## Training",
         "",
-        f"Preset `{card['preset']}`, {card['step']} steps on {card['clips']} clips ({card['minutes']} minutes); every tenth "
-        "clip was held out of this training and of the built-in encoder's.",
+        f"Preset `{card['preset']}`, {card['step']} steps on {card['clips']} clips ({card['minutes']} minutes); every "
+        "tenth clip was held out of this training and of the built-in encoder's.",
         f"Wall time {run['train_minutes']} minutes ({run['seconds_per_step']} s a step; the machine was shared), peak "
         f"memory {run['peak_gib']} GiB." if run["peak_gib"] else f"Wall time {run['train_minutes']} minutes.",
         "",
