@@ -75,6 +75,9 @@ def main(arguments: list[str]) -> int:
     module = importlib.import_module(f"benchmarks.{options.name}")
     figures = module.run(rest)
     where = about(arguments)
+    if options.json and not options.write:
+        print(json.dumps({"about": where, "figures": figures}, ensure_ascii=False))
+        return 0
     text = page(options.name, where, figures, module.markdown(figures) if hasattr(module, "markdown") else None)
     if options.write:
         options.write.parent.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ def markdown(figures: dict[str, Any]) -> str:
             f"{row['largest_difference']:.1e} | {row['train_step_s']} | {row['infer_peak_gib']} | "
             f"{row['train_peak_gib']} |"
         )
-    return "\n".join([*lines, "", "Peak memory includes about 0.5 GiB of Python and torch.", ""])
+    return "\n".join([*lines, ""])
 
 
 def _generator(name: str) -> nn.Module:

@@ -4,11 +4,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.common import add_command, add_device, add_set, given, known_voice, open_studio, parse_set, run_job
+from cli.common import UsageError, add_command, add_device, add_set, given, known_voice, open_studio, parse_set, run_job
 from core.errors import BadInput
 
 if TYPE_CHECKING:
     from cli.output import Output
+    from core.studio import Studio
+
+
+USAGE = "usage: app.py convert VOICE FILE [FILE ...] [options]"
 
 
 def transpose(text: str) -> float | str:
@@ -24,8 +28,11 @@ def transpose(text: str) -> float | str:
 def add(subparsers: Any) -> None:
     """Add the command."""
     parser = add_command(subparsers, "convert", "Convert files of any length with a trained voice.")
-    parser.add_argument("voice", help="name of the voice")
-    parser.add_argument("files", nargs="+", type=Path, help="audio or video files")
+    parser.add_argument("voice", nargs="?", help="name of the voice")
+    parser.add_argument("files", nargs="*", type=Path, help="audio or video files")
+    parser.add_argument(
+        "--from-sidecar", type=Path, metavar="JSON", help="repeat the conversion that a result's .json describes"
+    )
     parser.add_argument("--model", metavar="NAME", help="one of the voice's models (default: the newest)")
     parser.add_argument("--transpose", type=transpose, metavar="N|auto", help="semitones up or down (default: 0)")
     parser.add_argument("--pitch", metavar="NAME", help="pitch predictor (default: fcpe)")
@@ -49,7 +56,11 @@ def target(out_path: Path | None, source: Path, n_files: int, suffix: str) -> Pa
 
 
 def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
-    """Convert one file after another."""
+    """Convert one file after another, or repeat a conversion by its sidecar."""
+    if options.from_sidecar is not None:
+        return _repeat(open_studio(options), options, out)
+    if not options.voice or not options.files:
+        raise UsageError("convert needs a voice and at least one file, or --from-sidecar JSON", USAGE)
     studio = open_studio(options)
     chosen = given(options, "model", "transpose", "pitch", "noise_scale", "seed", "format")
     chosen |= parse_set(options.set)
@@ -65,7 +76,24 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
         place = target(options.out, source, len(options.files), suffix)
         if place is not None:
             params["out"] = str(place.absolute())
-        result = run_job(studio, "convert", params, out)
-        out.line(f"{result['output']}  ({result['duration_s']:.1f} s, {result['rtf']:.2f} x real time)")
-        made.append(result)
+        made.append(_one(studio, params, out))
     return {"voice": options.voice, "outputs": made}
+
+
+def _one(studio: "Studio", params: dict[str, Any], out: "Output") -> dict[str, Any]:
+    result = run_job(studio, "convert", params, out)
+    out.line(f"{result['output']}  ({result['duration_s']:.1f} s, {result['rtf']:.2f} x real time)")
+    return result
+
+
+def _repeat(studio: "Studio", options: argparse.Namespace, out: "Output") -> dict[str, Any]:
+    """The same conversion again: source and model are checked to be those of the sidecar; only --out may be given."""
+    from core.engines.sovits.convert_options import options_from_sidecar
+
+    if options.voice or options.files:
+        raise BadInput("--from-sidecar takes voice and file from the sidecar.", "Leave them out.", where="convert")
+    params = options_from_sidecar(options.from_sidecar)
+    place = target(options.out, Path(params["source"]), 1, str(params["format"]))
+    if place is not None:
+        params["out"] = str(place.absolute())
+    return {"voice": params["voice"], "outputs": [_one(studio, params, out)]}
