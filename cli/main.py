@@ -42,17 +42,24 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = build_parser().parse_args(words)
     except UsageError as err:
-        hint = f"{err.usage}\n`app.py --help` lists the commands."
-        Output(json_mode=wants_json).fail(StudioError(f"{err}.", hint, where="command line"))
-        return 2
+        return usage(err, Output(json_mode=wants_json))
     out = Output(json_mode=bool(getattr(options, "json", False)))
     return run(options, out)
+
+
+def usage(err: UsageError, out: Output) -> int:
+    """Say what is wrong with the command line. Returns the exit code."""
+    hint = f"{err.usage}\n`app.py --help` lists the commands."
+    out.fail(StudioError(f"{err}.", hint, where="command line"))
+    return 2
 
 
 def run(options: argparse.Namespace, out: Output) -> int:
     """Run a parsed command. Returns the exit code."""
     try:
         out.finish(importlib.import_module(f"cli.{options.command}").run(options, out))
+    except UsageError as err:
+        return usage(err, out)
     except Stopped as err:
         out.fail(Cancelled("Stopped as you asked; what was done so far is saved."), err.result)
         return 130

@@ -116,7 +116,7 @@ def test_serve_beyond_this_machine_needs_a_token(workspace: Path) -> None:
         (["prep", "nobody"], 1, "not_found"),
         (["prep", "v", "/no/such/file.wav"], 1, "not_found"),
         (["jobs", "--show", "7"], 1, "not_found"),
-        (["convert", "nobody"], 1, "bad_input"),
+        (["convert", "nobody"], 2, "error"),
         (["convert", "nobody", __file__, "--from-sidecar", __file__], 1, "bad_input"),
         (["convert", "--from-sidecar", "/no/such/song.wav.json"], 1, "not_found"),
         (["convert", "--from-sidecar", __file__], 1, "bad_input"),
