@@ -8,11 +8,11 @@ same as trained ones. Peak memory is the resident size of a fresh process that d
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -177,11 +177,11 @@ def _train_step(name: str, options: argparse.Namespace) -> float:
     return min(_timed(step) for _ in range(max(2, options.repeats // 2)))
 
 
-def _peak_of(name: str, task: str, options: argparse.Namespace) -> float:
+def _peak_of(name: str, task: str, options: argparse.Namespace) -> float | None:
     command = [sys.executable, "-m", "benchmarks", "svc", "--json", "--child", name, task]
     command += ["--seconds", str(options.seconds), "--threads", str(options.threads), "--device", options.device]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    peak: float = json.loads(done.stdout.splitlines()[-1])["figures"]["peak_gib"]
+    peak: float | None = json.loads(done.stdout.splitlines()[-1])["figures"]["peak_gib"]
     return peak
 
 
@@ -192,4 +192,16 @@ def _child(name: str, task: str, options: argparse.Namespace) -> dict[str, Any]:
         _render(generator, _inputs(options.seconds, options.device))()
     else:
         _stepper(name, options.device)()
-    return {"peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)}
+    return {"peak_gib": _own_peak_gib()}
+
+
+def _own_peak_gib() -> float | None:
+    """Largest resident memory of this process, GiB; None where the system does not tell.
+
+    Not `getrusage`: its figure survives exec, so a child would report the parent that started it.
+    """
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return None
+    kib = next(line.split()[1] for line in status.read_text("ascii").splitlines() if line.startswith("VmHWM"))
+    return round(int(kib) / 2**20, 2)
