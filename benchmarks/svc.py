@@ -74,7 +74,11 @@ def markdown(figures: dict[str, Any]) -> str:
             f"{row['largest_difference']:.1e} | {row['train_step_s']} | {row['infer_peak_gib']} | "
             f"{row['train_peak_gib']} |"
         )
-    return "\n".join([*lines, ""])
+    about_plain = (
+        "Plain is our own network run as upstream runs its: weight norm at every call, the posterior encoder kept, "
+        "channels outermost. It is not upstream's program."
+    )
+    return "\n".join([*lines, "", about_plain, ""])
 
 
 def _generator(name: str) -> nn.Module:
