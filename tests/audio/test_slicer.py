@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.audio.slicer import RmsEnvelope, SliceParams, slice_envelope, slice_silence
@@ -70,6 +70,7 @@ def test_envelope_does_not_depend_on_the_blocks(sizes: list[int], hop: int) -> N
 segments = st.lists(st.tuples(st.booleans(), st.floats(0.01, 3.0)), min_size=1, max_size=12)
 
 
+@settings(max_examples=80)
 @given(segments, st.floats(100, 3000), st.floats(40, 100), st.floats(20, 2000), st.integers(0, 50))
 def test_chunks_cover_the_sound_in_order(
     plan: list[tuple[bool, float]], min_length_ms: float, min_interval_ms: float, kept_ms: float, extra: int
@@ -88,7 +89,7 @@ def test_chunks_cover_the_sound_in_order(
     assert all(c.end_samples > c.start_samples for c in chunks)
     # A silent chunk holds no loud frame: only its very edges may touch the window of one.
     for chunk in (c for c in chunks if c.silent):
-        inner = audio[chunk.start_samples + 60 : chunk.end_samples - 60]
+        inner = audio[chunk.start_samples + 60 : max(0, chunk.end_samples - 60)]
         assert inner.size == 0 or inner.max() < 0.01
 
 
