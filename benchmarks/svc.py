@@ -240,7 +240,8 @@ def _stepper(name: str, device: str, way: str) -> Callable[[], object]:
 
 def _our_step(recipe: Recipe, judge: nn.Module, batch: Batch) -> Callable[[], object]:
     """The trainer's order of things (`core.engines.sovits.trainer`)."""
-    optimisers = [torch.optim.AdamW(m.parameters(), 1e-4, fused=True) for m in (recipe.generator, judge)]
+    fused = batch.units.device.type == "cuda" or None
+    optimisers = [torch.optim.AdamW(m.parameters(), 1e-4, fused=fused) for m in (recipe.generator, judge)]
 
     def step() -> None:
         ready = recipe.prepare_batch(batch)
