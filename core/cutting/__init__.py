@@ -1,0 +1,1 @@
+"""Cutting by subtitles: the speech of each cue becomes a clip with its text."""
