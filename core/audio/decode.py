@@ -200,7 +200,8 @@ class _Frames:
         data = frame.to_ndarray()
         n_channels = frame.layout.nb_channels
         if not frame.format.is_planar:
-            data = data.reshape(-1, n_channels).T
+            # A channel in one piece: the sums below are three times as fast.
+            data = np.ascontiguousarray(data.reshape(-1, n_channels).T)
         if data.dtype.kind == "f":
             samples = data.astype(np.float32, copy=False)
             if not np.isfinite(samples.sum(dtype=np.float64)):
