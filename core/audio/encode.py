@@ -3,7 +3,7 @@
 import os
 import struct
 import wave
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from core import atomic
 from core.audio.decode import probe, stream
-from core.audio.resample import resample
+from core.audio.resample import resample_blocks
 from core.errors import BadInput
 
 AudioFormat = Literal["wav", "flac", "mp3"]
@@ -25,6 +25,7 @@ _WAV_LIMIT_BYTES = 2**32 - 2**20
 _MP3_RATES = (32000, 44100, 48000)  # lame also knows lower ones, but turns the level down by 0.4 dB there
 _MP3_BIT_RATE = 256_000
 _FRAME_SAMPLES = 4096
+_BLOCK_SAMPLES = 256 * _FRAME_SAMPLES  # what is in memory at a time: samples may lie in a file much larger than it
 # RIFF INFO identifiers of the tags that have one; others go to the comment.
 _INFO = {"title": b"INAM", "artist": b"IART", "album": b"IPRD", "date": b"ICRD", "comment": b"ICMT", "encoder": b"ISFT"}
 
@@ -43,16 +44,23 @@ def to_int16(audio: NDArray[np.floating]) -> NDArray[np.int16]:
 
 def wav_bytes(audio: NDArray[np.floating], rate_hz: int, tags: Mapping[str, str] | None = None) -> bytes:
     """A complete 16-bit mono WAV file. `audio` [n]. Raises BadInput above the format's 4 GB."""
-    data = to_int16(audio).astype("<i2", copy=False).tobytes()
-    if len(data) > _WAV_LIMIT_BYTES:
+    return _wav_head(audio.size, rate_hz, tags or {}) + _little_endian(audio)
+
+
+def _wav_head(n_samples: int, rate_hz: int, tags: Mapping[str, str]) -> bytes:
+    """All of a WAV file before its samples (16 bit each, so no padding byte follows them)."""
+    n_bytes = 2 * n_samples
+    if n_bytes > _WAV_LIMIT_BYTES:
         raise BadInput("The result is too long for a WAV file (4 GB).", "Choose FLAC instead.")
-    fmt = struct.pack("<HHIIHH", 1, 1, rate_hz, rate_hz * 2, 2, 16)
-    chunks = [(b"fmt ", fmt)]
+    head = _chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, rate_hz, rate_hz * 2, 2, 16))
     if tags:
-        chunks.append((b"LIST", b"INFO" + b"".join(_chunk(key, text) for key, text in _info_tags(tags).items())))
-    chunks.append((b"data", data))
-    body = b"WAVE" + b"".join(_chunk(key, content) for key, content in chunks)
-    return struct.pack("<4sI", b"RIFF", len(body)) + body
+        head += _chunk(b"LIST", b"INFO" + b"".join(_chunk(key, text) for key, text in _info_tags(tags).items()))
+    head = b"WAVE" + head + struct.pack("<4sI", b"data", n_bytes)
+    return struct.pack("<4sI", b"RIFF", len(head) + n_bytes) + head
+
+
+def _little_endian(audio: NDArray[np.floating]) -> bytes:
+    return to_int16(audio).astype("<i2", copy=False).tobytes()
 
 
 def _chunk(key: bytes, content: bytes) -> bytes:
@@ -82,6 +90,7 @@ def write_audio(
 ) -> Path:
     """Put `audio` [n] (full scale 1.0) at `path`; `fmt` defaults to the name's ending. Returns the path.
 
+    Works block by block: an array that lies in a file (`numpy.memmap`) never comes into memory whole.
     What was there stays until the new file is whole. MP3 is written at 32, 44.1 or 48 kHz: other rates are
     resampled to the next of these. Raises BadInput (unknown format, no samples, too long for WAV), NoSpace.
     """
@@ -94,18 +103,23 @@ def write_audio(
         raise ValueError(f"write_audio wants mono [n], got shape {mono.shape}")
     if mono.size == 0:
         raise BadInput(f"There is no sound to write to {target.name}.", "Choose a recording that has sound in it.")
-    if chosen == "wav":
-        atomic.write_bytes(target, wav_bytes(mono, rate_hz, tags))
-        return target
-    if chosen == "mp3" and rate_hz not in _MP3_RATES:
-        wanted = next((known for known in _MP3_RATES if known >= rate_hz), _MP3_RATES[-1])
-        mono, rate_hz = resample(mono, rate_hz, wanted), wanted
     with atomic.file(target) as temp:
-        _encode(temp, to_int16(mono), rate_hz, chosen, tags or {})
+        if chosen == "wav":
+            with open(temp, "wb") as handle:
+                handle.write(_wav_head(mono.size, rate_hz, tags or {}))
+                for start in range(0, mono.size, _BLOCK_SAMPLES):
+                    handle.write(_little_endian(mono[start : start + _BLOCK_SAMPLES]))
+        else:
+            _encode(temp, mono, rate_hz, chosen, tags or {})
     return target
 
 
-def _encode(path: Path, samples: NDArray[np.int16], rate_hz: int, fmt: str, tags: Mapping[str, str]) -> None:
+def _encode(path: Path, audio: NDArray[np.floating], rate_hz: int, fmt: str, tags: Mapping[str, str]) -> None:
+    blocks: Iterable[NDArray[np.floating]]
+    blocks = (audio[start : start + _BLOCK_SAMPLES] for start in range(0, audio.size, _BLOCK_SAMPLES))
+    if fmt == "mp3" and rate_hz not in _MP3_RATES:
+        wanted = next((known for known in _MP3_RATES if known >= rate_hz), _MP3_RATES[-1])
+        blocks, rate_hz = resample_blocks(blocks, rate_hz, wanted), wanted
     # bitexact keeps the library's version out of the file, so that equal samples give equal bytes.
     with av.open(f"file:{path}", "w", format=fmt, options={"fflags": "+bitexact"}) as container:
         container.metadata.update({key: value for key, value in tags.items() if value})
@@ -115,13 +129,27 @@ def _encode(path: Path, samples: NDArray[np.int16], rate_hz: int, fmt: str, tags
         track.codec_context.options = {"flags": "+bitexact"}
         if fmt == "mp3":
             track.codec_context.bit_rate = _MP3_BIT_RATE
-        for start in range(0, samples.size, _FRAME_SAMPLES):
-            piece = samples[start : start + _FRAME_SAMPLES]
+        n_done = 0
+        for piece in _frames(blocks):
             frame = AudioFrame.from_ndarray(piece[None], format=sample_format, layout="mono")
             frame.sample_rate = rate_hz
-            frame.pts = start
+            frame.pts = n_done
+            n_done += piece.size
             container.mux(track.encode(frame))
         container.mux(track.encode(None))
+
+
+def _frames(blocks: Iterable[NDArray[np.floating]]) -> Iterator[NDArray[np.int16]]:
+    """Blocks of any length as 16-bit frames of `_FRAME_SAMPLES`; only the last one is shorter."""
+    rest = np.zeros(0, np.int16)
+    for block in blocks:
+        samples = np.concatenate([rest, to_int16(block)])
+        n_whole = samples.size // _FRAME_SAMPLES * _FRAME_SAMPLES
+        for start in range(0, n_whole, _FRAME_SAMPLES):
+            yield samples[start : start + _FRAME_SAMPLES]
+        rest = samples[n_whole:]
+    if rest.size:
+        yield rest
 
 
 def read_wav(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:

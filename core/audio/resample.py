@@ -1,5 +1,7 @@
 """Sample rate conversion by soxr, whole arrays and streams."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import soxr
 from numpy.typing import NDArray
@@ -34,3 +36,13 @@ class StreamResampler:
         if self._stream is None:
             return empty
         return np.asarray(self._stream.resample_chunk(empty, last=True), dtype=np.float32)
+
+
+def resample_blocks(
+    blocks: Iterable[NDArray[np.floating]], from_hz: float, to_hz: float
+) -> Iterator[NDArray[np.float32]]:
+    """Blocks [n] at `from_hz` as blocks [m] at `to_hz`; joined, they equal `resample` of the whole."""
+    stream = StreamResampler(from_hz, to_hz)
+    for block in blocks:
+        yield stream.push(np.asarray(block, np.float32))
+    yield stream.finish()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import av
@@ -64,6 +65,21 @@ def test_mp3_at_a_rate_it_does_not_know(tmp_path: Path) -> None:
     low = write_audio(tmp_path / "b.mp3", tone(1.0, 16000), 16000)
     assert probe(low).rate_hz == 32000
     assert np.abs(load(low, 16000) - tone(1.0, 16000))[2000:-2000].max() < 5e-3
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_a_long_result_is_written_from_disk_without_coming_into_memory(tmp_path: Path, fmt: str) -> None:
+    rate, n_samples = 96000, 12_000_000  # MP3 resamples on the way
+    samples = np.memmap(tmp_path / "long.f32", np.float32, "w+", shape=(n_samples,))
+    samples[-rate:] = 0.25
+    tracemalloc.start()
+    try:
+        write_audio(tmp_path / f"long.{fmt}", samples, rate)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < samples.nbytes / 2
+    assert probe(tmp_path / f"long.{fmt}").duration_s == pytest.approx(n_samples / rate, abs=0.1)
 
 
 def test_unknown_format_and_empty_sound(tmp_path: Path) -> None:
