@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.common import add_command, add_device, settings_of
 from core.errors import BadInput, StudioError
-from core.settings import Settings, load_settings
+from core.settings import Settings
 
 if TYPE_CHECKING:
     import uvicorn
@@ -103,8 +103,7 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
     listener = bind(settings.host, wanted)
     try:
         port = listener.getsockname()[1]
-        given = {name: getattr(settings, name) for name in type(settings).model_fields}
-        settings = load_settings({**given, "port": port}, env={})
+        settings = settings.model_copy(update={"port": port})
         url = url_of(settings)
         from core.studio import Studio
 

@@ -128,8 +128,9 @@ class Studio:
         self._refuse_while_busy(name)
         self._voices.delete(name)
 
-    def _refuse_while_busy(self, voice: str) -> None:
-        busy = self._jobs.store.list(limit=1, states=ACTIVE, voice=voice)
+    def _refuse_while_busy(self, voice: str, kind: str | None = None) -> None:
+        jobs = self._jobs.store.list(limit=1000, states=ACTIVE, voice=voice)
+        busy = [job for job in jobs if kind in (None, job.kind)]
         if busy:
             raise Conflict(
                 f"Job {busy[0].id} ({busy[0].kind}) works on the voice {voice!r}.",
@@ -153,7 +154,7 @@ class Studio:
     def prepare(self, voice: str, options: Mapping[str, Any] | None = None, files: Iterable[str] | None = None) -> Job:
         """Queue the making of clips from the recordings (all, or the named ones).
 
-        Raises BadInput (see PrepareOptions), NotFound, Conflict (the voice has no recordings).
+        Raises BadInput (see PrepareOptions), NotFound, Conflict (no recordings, or a training reads the clips).
         """
         from core.dataset.options import parse_options
 
@@ -161,6 +162,7 @@ class Studio:
         name = self._voices.get(voice).name
         if not self.recordings(name):
             raise Conflict(f"The voice {name!r} has no recordings.", "Add some first.", where=name)
+        self._refuse_while_busy(name, "train")
         params: dict[str, Any] = {"voice": name, "options": dict(options or {})}
         if files is not None:
             params["files"] = list(files)

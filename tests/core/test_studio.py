@@ -216,6 +216,17 @@ def test_prepare_refuses_what_cannot_work(studio: Studio, speech: Path) -> None:
 # -- training
 
 
+def test_clips_are_not_made_again_under_a_training(studio: Studio, speech: Path) -> None:
+    studio.create_voice(VOICE)
+    studio.add_recordings(VOICE, [speech])
+    job = studio._jobs.submit("train", {"voice": VOICE}, VOICE)
+    with pytest.raises(Conflict, match=r"\(train\) works on") as caught:
+        studio.prepare(VOICE)
+    assert "Wait" in caught.value.hint
+    studio.cancel(job.id)
+    assert studio.prepare(VOICE).kind == "prep"
+
+
 def test_train_asks_preflight_first(studio: Studio) -> None:
     with pytest.raises(BadInput, match="stepz"):
         studio.train({"voice": VOICE, "stepz": 3})
