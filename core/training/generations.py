@@ -1,8 +1,9 @@
 """Checkpoint generations on disk: written whole or not at all, verified when read, pruned.
 
 A generation is a folder `step_00001000` of safetensors files and one `state.json`, made whole before it gets its name.
-Its `manifest.json`, written last, holds the size and sha256 of every other file. A folder without a manifest, or whose
-files differ from it, is damaged and is never loaded.
+Its `manifest.json`, written last, holds the step, what the run was (config hash, data hash, library versions), the size
+and sha256 of every other file, and a sha256 over itself. A folder without a manifest, or whose files differ from it,
+is damaged and is never loaded. Manifests of format 1 have no sha256 over themselves and are read all the same.
 """
 
 import hashlib
@@ -23,6 +24,8 @@ from core.errors import ModelFileError, NoSpace, human_bytes, is_no_space
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
+FORMAT = 2
+_SELF = "manifest_sha256"
 _NAME = re.compile(r"step_(\d{8,})")
 _MARGIN_BYTES = 1 << 20
 _LIMIT_TEXT = "os error 27"  # EFBIG through safetensors, which keeps only the words
@@ -42,6 +45,11 @@ class Generation:
 def generation_name(step: int) -> str:
     """Folder name of a step; sorts by step."""
     return f"step_{step:08d}"
+
+
+def step_of(path: Path) -> int:
+    """The step that a generation's folder name says."""
+    return int(path.name.removeprefix("step_"))
 
 
 def list_generations(folder: Path) -> list[Path]:
@@ -109,15 +117,20 @@ def save_generation(
     free = shutil.disk_usage(folder).free
     if free < need:
         raise _no_space(target, need)
-    if target.exists():  # a damaged one of the same step, met again after falling back
-        shutil.rmtree(target)
+    if target.exists():
+        try:
+            load_manifest(target, verify=True)
+            return target  # a save that was tried again after the disk was full
+        except ModelFileError:  # of the same step, met again after falling back
+            _set_aside(target)
     try:
         with atomic.folder(target) as build:
             for stem, group in tensors.items():
                 save_tensors(build / f"{stem}.safetensors", group)
             _write_json(build / STATE, dict(state))
             files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in sorted(build.iterdir())}
-            _write_json(build / MANIFEST, {"format": 1, "step": step, **about, "files": files})
+            manifest = {"format": FORMAT, "step": step, **about, "files": files}
+            _write_json(build / MANIFEST, {**manifest, _SELF: _digest(manifest)})
     except NoSpace as err:
         raise _no_space(target, need) from err
     return target
@@ -129,11 +142,26 @@ def load_generation(path: Path) -> Generation:
     Raises:
         ModelFileError: naming the file that is missing, cut short or changed.
     """
+    manifest = load_manifest(path, verify=True)
+    files = manifest["files"]
+    tensors = {Path(name).stem: load_file(path / name) for name in files if name.endswith(".safetensors")}
+    return Generation(path, int(manifest["step"]), tensors, _read_json(path / STATE))
+
+
+def load_manifest(path: Path, verify: bool = False) -> dict[str, Any]:
+    """The manifest of a generation; with `verify` every file that it lists is compared with it.
+
+    Raises:
+        ModelFileError: naming the file that is missing, cut short or changed.
+    """
     manifest = _read_json(path / MANIFEST)
+    written = manifest.pop(_SELF, None)
     files = manifest.get("files")
-    if not isinstance(files, dict) or STATE not in files:
+    if not isinstance(files, dict) or STATE not in files or manifest.get("format") not in (1, FORMAT):
         raise ModelFileError(f"{path / MANIFEST} lists no files", _HINT)
-    for name, expected in files.items():
+    if manifest["format"] != 1 and written != _digest(manifest):
+        raise ModelFileError(f"{path / MANIFEST} is not what was written (its sha256 differs)", _HINT)
+    for name, expected in files.items() if verify else ():
         file = path / name
         if not file.is_file():
             raise ModelFileError(f"{file} is missing", _HINT)
@@ -143,8 +171,7 @@ def load_generation(path: Path) -> Generation:
             )
         if sha256_of(file) != expected["sha256"]:
             raise ModelFileError(f"{file} is not what was written (its sha256 differs)", _HINT)
-    tensors = {Path(name).stem: load_file(path / name) for name in files if name.endswith(".safetensors")}
-    return Generation(path, int(manifest["step"]), tensors, _read_json(path / STATE))
+    return manifest
 
 
 def load_newest(folder: Path) -> tuple[Generation | None, list[str]]:
@@ -170,10 +197,16 @@ def load_newest(folder: Path) -> tuple[Generation | None, list[str]]:
     return None, notes
 
 
-def prune(folder: Path, keep: int, also: Iterable[int] = ()) -> list[Path]:
-    """Delete all but the newest `keep` generations and those of the steps in `also`. Returns what was deleted."""
+def prune(folder: Path, keep: int, also: Iterable[int] = (), every: int = 0) -> list[Path]:
+    """Delete old generations; returns what was deleted.
+
+    Kept are the newest `keep`, those of the steps in `also` (best, starred), and those whose step is a multiple of
+    `every` (0: none).
+    """
     kept = {generation_name(step) for step in also}
-    old = [p for p in list_generations(folder)[:-keep] if p.name not in kept]
+    old = [
+        p for p in list_generations(folder)[:-keep] if p.name not in kept and not (every and step_of(p) % every == 0)
+    ]
     for path in old:
         shutil.rmtree(path)
     return old
@@ -186,6 +219,12 @@ def sha256_of(path: Path) -> str:
 
 
 _HINT = "The previous checkpoint is used instead where there is one."
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """sha256 over a manifest's content, however it is laid out in the file."""
+    text = json.dumps(manifest, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _set_aside(path: Path) -> None:

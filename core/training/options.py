@@ -6,6 +6,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from core.errors import BadInput
 
+RESUME_MAY_CHANGE = (
+    "steps",
+    "batch_size",
+    "accumulate",
+    "learning_rate",
+    "precision",
+    "compile",
+    "save_every_steps",
+    "log_every_steps",
+    "probe_every_steps",
+    "measures",
+    "keep",
+    "keep_every_steps",
+    "keep_light",
+)
+"""Options that a run may go on with another value of; all others are what the run is."""
+
 
 class TrainOptions(BaseModel):
     """Settings of one run. Frozen into run.json; every field may be set from the page, the CLI and a job's params."""
@@ -24,7 +41,9 @@ class TrainOptions(BaseModel):
     steps: int = Field(default=6000, ge=1)
     """Optimiser steps in all, counted from the start of the run (not from a resume)."""
     batch_size: int = Field(default=0, ge=0)
-    """Clips (or segments) a step; 0: the preset's own."""
+    """Clips (or segments) computed at once; 0: the preset's own."""
+    accumulate: int = Field(default=1, ge=1, le=256)
+    """Batches whose gradients are added up to one step: a step then learns from batch_size x accumulate clips."""
     segment_frames: int = Field(default=0, ge=0)
     """Frames (512 samples) of one training segment; 0: the preset's own (lite 64; standard and tiny 20)."""
     learning_rate: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -42,12 +61,20 @@ class TrainOptions(BaseModel):
     """Held-out clips that are rendered; never trained on."""
     holdout: list[str] = Field(default_factory=list)
     """Ids of the clips to hold out; empty: chosen by hash, max(probes, 2 %)."""
+    measures: bool = True
+    """Measure probes beyond their mel distance: level, pitch, and what core.training.measures finds packages for."""
     keep: int = Field(default=2, ge=1, le=100)
-    """Newest checkpoint generations to keep beside the best one."""
+    """Newest full checkpoints to keep beside the best and the starred ones."""
+    keep_every_steps: int = Field(default=0, ge=0)
+    """Full checkpoints whose step is a multiple of this are kept too; 0: none."""
+    keep_light: int = Field(default=12, ge=0, le=1000)
+    """Light checkpoints to listen to (half precision, no optimiser), spread over the run; 0: none."""
+    compile: Literal["off", "on"] = "off"
+    """on: torch.compile, where there is a compiler; worth it on a GPU for runs of hours."""
     init_from: str | None = None
     """Path of a model.safetensors or G_*.pth whose weights the generator starts from (strict)."""
     resume: str | None = None
-    """Name of a run to go on with; every option but `steps` is then taken from that run."""
+    """Name of a run to go on with; every option but those of RESUME_MAY_CHANGE is then taken from that run."""
 
     @model_validator(mode="after")
     def _names_a_voice(self) -> Self:

@@ -1,6 +1,8 @@
 """The state of every random number generator that training draws from, as tensors and JSON."""
 
+import hashlib
 import random
+import struct
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,22 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def seed_part(seed: int, step: int, part: int, phase: int) -> None:
+    """Seed torch for one part of one step.
+
+    What a step draws so depends on its place alone: not on how many steps came before in this process, nor on which
+    rank or in how many pieces its batch is computed.
+
+    Args:
+        seed: of the run.
+        step: 0-based optimiser step.
+        part: which part of the step's batch, counted over all ranks.
+        phase: 0 from the preparation of the batch to the discriminator's update, 1 for the generator's losses.
+    """
+    packed = struct.pack("<4q", seed, step, part, phase)
+    torch.manual_seed(int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little") >> 1)
 
 
 def capture(device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -8,11 +8,12 @@ A run is a folder under `settings.runs`::
     metrics.jsonl  one object per log step
     events.out.*   TensorBoard
     checkpoints/   generations, see core.training.generations
-    probes/        the last renders of the held-out clips
+    light/         half-precision voices to listen to, see core.training.light
+    probes/        renders of the held-out clips by step
+    listening/     blind comparisons, see core.training.listening
 """
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -21,6 +22,22 @@ from typing import Any
 from core import atomic
 from core.errors import ModelFileError, NotFound
 from core.paths import inside, safe_name, unique_path
+from core.training.alive import SILENT_S, heartbeat_age_s, host, own_process, process_alive
+from core.training.alive import boot_id as this_boot
+
+__all__ = [
+    "METRICS_FILE",
+    "RUN_FILE",
+    "STATES",
+    "Run",
+    "RunInfo",
+    "create_run",
+    "is_going",
+    "list_runs",
+    "open_run",
+    "own_process",
+    "process_alive",
+]
 
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
@@ -47,6 +64,20 @@ class RunInfo:
     """Seconds spent in the loop, over all resumes."""
     pid: int | None = None
     pid_started: float | None = None
+    host: str = ""
+    """Machine that trains it; empty: this one."""
+    boot_id: str = ""
+    paused: str | None = None
+    """Why a running run waits (a full disk), and what it needs; None while it computes."""
+    offer: dict[str, Any] | None = None
+    """Options to resume with after a failure that other options would avoid, such as a smaller batch."""
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    """Each start: {"at": unix s, "from_step", "host", "device", "threads", "ranks"}."""
+    save_s: float | None = None
+    """How long the last save took; a stop waits for a step and a save."""
+    step_s: float | None = None
+    manifest: dict[str, Any] = field(default_factory=dict)
+    """What it takes to make the run again: see core.training.reproduce."""
     best_step: int | None = None
     best_value: float | None = None
     """Mean log-mel distance of the probes at best_step (lower is better)."""
@@ -161,30 +192,20 @@ def list_runs(runs_dir: Path, voice: str | None = None) -> list[RunInfo]:
         except (ModelFileError, NotFound):
             continue
         info.name = path.name
-        if info.state in ("preparing", "running") and not process_alive(info.pid, info.pid_started):
-            info.state = "interrupted"
+        if info.state in ("preparing", "running") and not is_going(path, info):
+            info.state, info.paused = "interrupted", None
         if voice is None or info.voice == voice:
             found.append(info)
     return sorted(found, key=lambda info: info.started_at, reverse=True)
 
 
-def process_alive(pid: int | None, started: float | None) -> bool:
-    """Whether the process with this id and start time (unix seconds, as psutil gives it) is still there."""
-    import psutil
-
-    if pid is None:
+def is_going(path: Path, info: RunInfo) -> bool:
+    """Whether a run that says it goes on really does: its process lives here, or its heartbeat says so elsewhere."""
+    if info.state not in ("preparing", "running"):
         return False
-    try:
-        process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and (
-            started is None or abs(process.create_time() - started) < 2.0
-        )
-    except psutil.Error:
+    if info.host and info.host != host():
+        age_s = heartbeat_age_s(path)
+        return age_s is not None and age_s < SILENT_S
+    if info.boot_id and info.boot_id != this_boot():
         return False
-
-
-def own_process() -> tuple[int, float]:
-    """(pid, start time) of this process, for run.json."""
-    import psutil
-
-    return os.getpid(), psutil.Process().create_time()
+    return process_alive(info.pid, info.pid_started)

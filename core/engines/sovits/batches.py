@@ -1,6 +1,7 @@
 """The stream of batches that a run reads: where it stands, and reading ahead for a GPU."""
 
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -8,28 +9,42 @@ from typing import Self
 from core.engines.sovits.dataset import TrainingSet
 from core.engines.sovits.recipe import Batch
 
+THREADS = 2
+"""They live as long as the stream, over all epochs: no start-up at an epoch's end."""
+
 
 class BatchStream:
-    """Batches of a training set in order, from a place on.
+    """Batches of a training set in order, from a place on, each as the parts that this process computes.
 
     `epoch` and `place` name the batch that `next()` returns; they are what a checkpoint keeps.
     """
 
-    def __init__(self, dataset: TrainingSet, epoch: int = 0, place: int = 0, ahead: int = 0, pin: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: TrainingSet,
+        epoch: int = 0,
+        place: int = 0,
+        ahead: int = 0,
+        pin: bool = False,
+        parts: Sequence[int] = (0,),
+        of: int = 1,
+    ) -> None:
         """
         Args:
             dataset: the batches.
             epoch, place: where to start; a place beyond the epoch's end (the data has shrunk) starts the next epoch.
-            ahead: batches made in a thread before they are asked for; 0 makes each when asked.
+            ahead: batches made by threads before they are asked for; 0 makes each when asked.
             pin: put batches into page-locked memory.
+            parts, of: which of the `of` equal parts of every batch are wanted.
         """
         self._data = dataset
         self._ahead = ahead
         self._pin = pin
         self.epoch, self.place = (epoch, place) if place < dataset.steps_per_epoch else (epoch + 1, 0)
+        self._parts, self._of = parts, of
         self._coming = (self.epoch, self.place)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches") if ahead else None
-        self._queue: deque[Future[Batch]] = deque()
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="batches") if ahead else None
+        self._queue: deque[Future[list[Batch]]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -39,26 +54,26 @@ class BatchStream:
     ) -> None:
         self.close()
 
-    def next(self) -> Batch:
-        """The batch at (epoch, place); moves on by one."""
+    def next(self) -> list[Batch]:
+        """The parts of the batch at (epoch, place); moves on by one."""
         if self._pool is None:
-            batch = self._make(self.epoch, self.place)
+            made = self._make(self.epoch, self.place)
         else:
             while len(self._queue) <= self._ahead:
                 self._queue.append(self._pool.submit(self._make, *self._coming))
                 self._coming = self._after(*self._coming)
-            batch = self._queue.popleft().result()
+            made = self._queue.popleft().result()
         self.epoch, self.place = self._after(self.epoch, self.place)
-        return batch
+        return made
 
     def close(self) -> None:
-        """End the thread; batches made ahead are dropped."""
+        """End the threads; batches made ahead are dropped."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _after(self, epoch: int, place: int) -> tuple[int, int]:
         return (epoch, place + 1) if place + 1 < self._data.steps_per_epoch else (epoch + 1, 0)
 
-    def _make(self, epoch: int, place: int) -> Batch:
-        batch = self._data.batch(epoch, place)
-        return batch.pin() if self._pin else batch
+    def _make(self, epoch: int, place: int) -> list[Batch]:
+        made = [self._data.batch(epoch, place, part, self._of) for part in self._parts]
+        return [batch.pin() for batch in made] if self._pin else made

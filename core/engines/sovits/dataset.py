@@ -5,6 +5,7 @@ and a resumed run sees exactly the batches that an uninterrupted one would have 
 """
 
 import math
+import threading
 import wave
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from core.features.align import AlignMode, align
 from core.features.pitch import interpolate
 
 RATE_HZ = 44100
+BUCKET_BATCHES = 16
+"""Whole clips are sorted by length within pools of so many batches: enough to pad little, and still drawn at random."""
 MEMORY_BYTES = 2 << 30
 """Clips stay decoded in memory up to this much; beyond it the ones used longest ago are read again when needed."""
 
@@ -132,17 +135,21 @@ class ClipStore:
         self._limit = memory_bytes
         self._held = 0
         self._cache: OrderedDict[int, ClipData] = OrderedDict()
+        self._lock = threading.Lock()  # batches are made by several threads
 
     def __getitem__(self, index: int) -> ClipData:
-        clip = self._cache.get(index)
-        if clip is not None:
-            self._cache.move_to_end(index)
-            return clip
+        with self._lock:
+            clip = self._cache.get(index)
+            if clip is not None:
+                self._cache.move_to_end(index)
+                return clip
         clip = load_clip(self.examples[index], self.mode)
-        self._cache[index] = clip
-        self._held += clip.n_bytes
-        while self._held > self._limit and len(self._cache) > 1:
-            self._held -= self._cache.popitem(last=False)[1].n_bytes
+        with self._lock:
+            if index not in self._cache:
+                self._cache[index] = clip
+                self._held += clip.n_bytes
+            while self._held > self._limit and len(self._cache) > 1:
+                self._held -= self._cache.popitem(last=False)[1].n_bytes
         return clip
 
 
@@ -157,7 +164,8 @@ class TrainingSet:
     """Batches of cuts, by (epoch, place).
 
     With a fixed plan an epoch holds every clip as often as segments fit in it (so that every second of the recordings
-    counts alike), each time at a new random place; otherwise it holds every clip once. Every epoch has a new order.
+    counts alike), each time at a new random place; otherwise it holds every clip once. Every epoch has a new order; of
+    whole clips those of similar length come together, so that little is padded.
     """
 
     def __init__(
@@ -179,13 +187,31 @@ class TrainingSet:
         """Batches of an epoch. A rest that fills no batch is left out; of fewer clips than a batch some come twice."""
         return max(1, len(self._entries) // self.batch_size)
 
-    def batch(self, epoch: int, place: int) -> Batch:
-        """The batch at `place` (0 .. steps_per_epoch - 1) of `epoch`, on the CPU."""
-        order = np.random.default_rng((self.seed, epoch)).permutation(self._entries)
-        wanted = np.resize(order, max(len(order), self.batch_size))[place * self.batch_size :][: self.batch_size]
-        places = np.random.default_rng((self.seed, epoch, place, 1))
-        cuts = [self._cut(int(index), places.random()) for index in wanted]
-        return self._collate(cuts)
+    def batch(self, epoch: int, place: int, part: int = 0, parts: int = 1) -> Batch:
+        """The batch at `place` (0 .. steps_per_epoch - 1) of `epoch`, on the CPU, or its piece `part` of `parts`.
+
+        The items of a batch do not depend on `parts`, which must divide the batch size.
+        """
+        wanted = self._order(epoch)[place * self.batch_size :][: self.batch_size]
+        where = np.random.default_rng((self.seed, epoch, place, 1)).random(len(wanted))
+        size = self.batch_size // parts
+        piece = slice(part * size, (part + 1) * size)
+        return self._collate([self._cut(int(i), float(w)) for i, w in zip(wanted[piece], where[piece], strict=True)])
+
+    def _order(self, epoch: int) -> NDArray[np.intp]:
+        """Entries of an epoch in the order of its batches, at least one batch of them."""
+        rng = np.random.default_rng((self.seed, epoch))
+        order = rng.permutation(self._entries)
+        order = np.resize(order, max(len(order), self.batch_size))
+        n_batches = self.steps_per_epoch
+        if self.plan.fixed or n_batches == 1:
+            return order
+        lengths = np.array([e.n_frames for e in self.store.examples])
+        whole = order[: n_batches * self.batch_size]
+        pool = BUCKET_BATCHES * self.batch_size
+        pools = [whole[i : i + pool] for i in range(0, len(whole), pool)]
+        whole = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in pools])
+        return whole.reshape(n_batches, self.batch_size)[rng.permutation(n_batches)].reshape(-1)
 
     def _cut(self, index: int, where: float) -> _Cut:
         length = self.store[index].n_frames

@@ -70,6 +70,9 @@ class LiteRecipe(Recipe):
     def segments(self) -> SegmentPlan:
         return SegmentPlan(n_frames=self.segment_frames, fixed=True)
 
+    def judges(self, step: int) -> bool:
+        return step >= self.adversarial_from
+
     @torch.no_grad()
     def prepare_batch(self, batch: Batch) -> Batch:
         count, device = batch.units.shape[0], batch.units.device
@@ -87,7 +90,7 @@ class LiteRecipe(Recipe):
         audio = self.generator(batch.units, batch.f0_hz, batch.uv, batch.volume, batch.sid).float()
         audible = batch.mask.repeat_interleave(HOP, dim=2)
         outputs = {"audio": audio * audible, "target": batch.audio * audible}
-        if step >= self.adversarial_from:
+        if self.judges(step):
             length = min(ADVERSARIAL_FRAMES, batch.units.shape[-1]) * HOP
             spare = (batch.lengths * HOP - length).clamp(min=0)
             starts = (torch.rand(len(spare), device=spare.device) * (spare + 1)).long()

@@ -15,9 +15,12 @@ Order of one training step, driven by the trainer::
     d = recipe.discriminator_losses(batch, outputs, step)   # None: no discriminator yet; else backward, step D
     g = recipe.generator_losses(batch, outputs, step)       # sees the updated discriminator; backward, step G
 
-Randomness: a recipe draws only from torch's default generators (their state is saved with every checkpoint), so that
-a resumed run repeats the uninterrupted one bit for bit on a CPU. A recipe keeps no other state that changes over steps:
-what depends on progress is computed from `step`.
+Where gradients are accumulated, the discriminator first sees every part of the step's batch (its audio made without
+gradients), then the generator is run on each part again: the same update as of one large batch, in less memory.
+
+Randomness: a recipe draws only from torch's default generators, which the trainer seeds for every part of every step
+(their state is saved with every checkpoint all the same), so that a resumed run repeats the uninterrupted one bit for
+bit on a CPU. A recipe keeps no other state that changes over steps: what depends on progress is computed from `step`.
 """
 
 from abc import ABC, abstractmethod
@@ -114,6 +117,14 @@ class Recipe(ABC):
     discriminator: nn.Module | None
     """None where a recipe never trains against one. It is built at construction, even where it starts later, because
     its weights and its optimiser are part of every checkpoint."""
+
+    def judges(self, step: int) -> bool:
+        """Whether the discriminator takes part in a step (0-based)."""
+        return self.discriminator is not None
+
+    def light_tensors(self) -> dict[str, Tensor]:
+        """What rendering needs of the generator, for light checkpoints."""
+        return dict(self.generator.state_dict())
 
     @abstractmethod
     def segments(self) -> SegmentPlan:

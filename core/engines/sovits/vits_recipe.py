@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from core.engines.sovits import losses
+from core.engines.sovits.checkpoint import POSTERIOR_PREFIX
 from core.engines.sovits.config import SovitsConfig
 from core.engines.sovits.discriminator import build_discriminator
 from core.engines.sovits.model import TrainOutput, build_generator
@@ -36,6 +37,10 @@ class VitsRecipe(Recipe):
 
     def segments(self) -> SegmentPlan:
         return SegmentPlan(n_frames=CUT_FRAMES, fixed=False, longer_than=LONGEST_FRAMES)
+
+    def light_tensors(self) -> dict[str, Tensor]:
+        names = self.generator.state_dict().items()
+        return {name: tensor for name, tensor in names if not name.startswith(POSTERIOR_PREFIX)}
 
     @torch.no_grad()
     def prepare_batch(self, batch: Batch) -> Batch:

@@ -7,22 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from core.engines.sovits.batches import BatchStream
 from core.engines.sovits.dataset import Example, TrainingSet, load_clip, wav_frames
-from core.engines.sovits.probe import BadRender, Probes, check_render
-from core.engines.sovits.recipe import Losses, Recipe, SegmentPlan
+from core.engines.sovits.probe import BadRender, check_render
+from core.engines.sovits.recipe import Losses, SegmentPlan
 from core.engines.sovits.recipes import create_recipe
-from core.engines.sovits.trainer import Diverged, Trainer
+from core.engines.sovits.trainer import Diverged
 from core.errors import BadInput, ModelFileError
-from core.nn.discriminators import MultiPeriodDiscriminator
-from core.training import generations, random_state
-from core.training.metrics import MetricsLog
-from core.training.options import TrainOptions, parse_options
+from core.training import generations
 from core.training.pictures import spectrogram_picture, stack_pictures
-from core.training.runs import Run, RunInfo, create_run
+from core.training.runs import create_run
 from tests.training.material import make_examples, small_config, sung_vowel, write_clip
+from tests.training.trainers import Watch, differences, end_of, fit, options_for, recipe_for, trainer_for
 
 CPU = torch.device("cpu")
 
@@ -36,76 +33,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-class Watch:
-    """A job's context that stops after a number of questions."""
-
-    def __init__(self, stop_after: int = 10**9) -> None:
-        self.left = stop_after
-        self.messages: list[str] = []
-
-    @property
-    def cancel_requested(self) -> bool:
-        self.left -= 1
-        return self.left < 0
-
-    def report(self, fraction: float | None, message: str) -> None:
-        self.messages.append(message)
-
-
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
     return make_examples(tmp_path_factory.mktemp("voice"), n_clips=4, seconds=0.8)
-
-
-def options_for(family: str, **more: object) -> TrainOptions:
-    base = {
-        "voice": "v",
-        "preset": family,
-        "steps": 6,
-        "batch_size": 2,
-        "segment_frames": 8,
-        "save_every_steps": 2,
-        "log_every_steps": 2,
-        "adversarial_from_step": 99,
-    }
-    return parse_options({**base, **more})
-
-
-class SmallJudge(nn.Module):
-    """A discriminator of one layer: the real ones take a second a step."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv1d(1, 4, 32, 16)
-
-    def forward(self, wav: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        x = self.conv(wav)
-        return x.mean(1), [x]
-
-
-def recipe_for(family: str, options: TrainOptions) -> Recipe:
-    recipe = create_recipe(small_config(family), options)
-    if family != "lite":
-        judge = recipe.discriminator
-        assert isinstance(judge, MultiPeriodDiscriminator)
-        judge.discriminators = nn.ModuleList([SmallJudge()])
-    return recipe
-
-
-def trainer_for(
-    run: Run, options: TrainOptions, examples: list[Example], recipe: Recipe | None = None, probes: bool = False
-) -> Trainer:
-    random_state.seed_everything(options.seed)
-    recipe = recipe or recipe_for(options.preset, options)
-    dataset = TrainingSet(examples[1:], recipe.segments(), options.batch_size, options.seed)
-    info = RunInfo(run.name, "v", options.preset, "bands")
-    probe = Probes(recipe, examples[:1], "nearest", CPU) if probes else None
-    return Trainer(run, info, recipe, dataset, options, CPU, {"data_hash": "d"}, probe)
-
-
-def fit(trainer: Trainer, ctx: Watch | None = None):
-    with MetricsLog(trainer.run.path) as metrics:
-        return trainer.fit(ctx or Watch(), metrics)
 
 
 @pytest.mark.parametrize("family", ["lite", "tiny"])
@@ -126,17 +56,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path, examples: list[Ex
     assert second.step == half
     assert fit(second).step == options.steps
 
-    ends = [
-        generations.load_generation(r.checkpoints / generations.generation_name(options.steps))
-        for r in (whole.run, run)
-    ]
-    for stem in ("generator", "discriminator", "optimisers", "rng"):
-        expected, found = (end.tensors[stem] for end in ends)
-        assert expected.keys() == found.keys()
-        different = [name for name in expected if not torch.equal(expected[name], found[name])]
-        assert different == [], stem
-    states = [dict(end.state, trained_s=0) for end in ends]
-    assert states[0] == states[1]
+    assert differences(end_of(whole), end_of(second)) == []
 
 
 def test_stopping_before_the_first_step_saves_nothing_new(tmp_path: Path, examples: list[Example]) -> None:
@@ -242,7 +162,7 @@ def test_batches_depend_on_their_place_alone(examples: list[Example]) -> None:
     def batches(ahead: int, epoch: int = 0, place: int = 0, count: int = 7):
         data = TrainingSet(examples, SegmentPlan(16, fixed=True), 3, seed=5)
         with BatchStream(data, epoch, place, ahead) as stream:
-            return [(stream.epoch, stream.place, stream.next()) for _ in range(count)]
+            return [(stream.epoch, stream.place, stream.next()[0]) for _ in range(count)]
 
     here, ahead = batches(0), batches(4)
     for (epoch, place, one), (epoch_2, place_2, two) in zip(here, ahead, strict=True):

@@ -1,0 +1,116 @@
+"""Data-parallel training over several processes (`torchrun`): each rank computes its part of a batch, gradients meet.
+
+What a rank does is told by the global place of its parts alone, so that N ranks with one part each compute what one
+process computes with N accumulated parts: gradients are averaged, which is what
+`torch.nn.parallel.DistributedDataParallel` does (Li et al., "PyTorch Distributed", VLDB 2020, section 3), done here by
+hand because a generator and its discriminator take turns within a step.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+PATIENCE = timedelta(hours=24)
+"""Ranks wait this long for each other: rank 0 may wait for room on the disk. torchrun ends those of a dead rank."""
+BUCKET_BYTES = 25 << 20
+"""Gradients travel in pieces of about this size."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process's place among those that train one run together."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        """The one that writes files and reports."""
+        return self.rank == 0
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace each gradient by its mean over all ranks. Every rank must call this with the same parameters."""
+        if self.count == 1:
+            return
+        from torch import distributed
+
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        pending: list[tuple[list[Tensor], Tensor, Any]] = []
+        for group in _buckets(gradients):
+            flat = torch.cat([g.reshape(-1) for g in group])
+            pending.append((group, flat, distributed.all_reduce(flat, async_op=True)))
+        for group, flat, work in pending:
+            work.wait()
+            flat /= self.count
+            start = 0
+            for gradient in group:
+                gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+                start += gradient.numel()
+
+    def any(self, wish: bool, device: torch.device) -> bool:
+        """True on every rank if it is on one."""
+        if self.count == 1:
+            return wish
+        from torch import distributed
+
+        flag = torch.tensor([float(wish)], device=device)
+        distributed.all_reduce(flag, op=distributed.ReduceOp.MAX)
+        return bool(flag.item())
+
+    def share(self, value: Any) -> Any:
+        """What rank 0 has, on every rank."""
+        if self.count == 1:
+            return value
+        from torch import distributed
+
+        box = [value]
+        distributed.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def wait(self) -> None:
+        """Go on when all ranks are here."""
+        if self.count > 1:
+            from torch import distributed
+
+            distributed.barrier()
+
+
+ALONE = Ranks()
+
+
+def join(device: torch.device) -> Ranks:
+    """The ranks that torchrun's environment names; `ALONE` without one. Joins once a process."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return ALONE
+    from torch import distributed
+
+    if not distributed.is_initialized():
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        distributed.init_process_group(backend, timeout=PATIENCE)
+    return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+def local_device(device: str) -> str:
+    """The GPU of this rank where several are used: "cuda:LOCAL_RANK"; any other device stays."""
+    if device.startswith("cuda") and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    return device
+
+
+def _buckets(gradients: list[Tensor]) -> Iterable[list[Tensor]]:
+    group: list[Tensor] = []
+    size = 0
+    for gradient in gradients:
+        if group and (size + gradient.nbytes > BUCKET_BYTES or gradient.dtype != group[0].dtype):
+            yield group
+            group, size = [], 0
+        group.append(gradient)
+        size += gradient.nbytes
+    if group:
+        yield group

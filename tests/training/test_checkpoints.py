@@ -1,0 +1,109 @@
+"""Full and light checkpoints of a run: listed, starred, thinned, counted."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.engines.sovits.dataset import Example
+from core.engines.sovits.export import load_model
+from core.errors import ModelFileError, NotFound
+from core.training import light
+from core.training.checkpoints import disk_use, list_checkpoints, star, stars
+from core.training.runs import Run, create_run
+from tests.training.trainers import fit, options_for, recipe_for, trainer_for
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, three_clips: list[Example]) -> Run:
+    """Six saves, of which two full and three light ones may stay."""
+    options = options_for("lite", steps=6, save_every_steps=1, keep=1, keep_every_steps=4, keep_light=3)
+    trainer = trainer_for(
+        create_run(tmp_path_factory.mktemp("logs"), "r", "v", "lite"), options, three_clips, probes=True, listen=True
+    )
+    trainer.info.state = "running"
+    trainer.run.write(trainer.info)
+    fit(trainer)
+    return trainer.run
+
+
+def test_disk_use_is_bounded_and_told(run: Run) -> None:
+    found = {c.step: c for c in list_checkpoints(run)}
+    best = run.read().best_step
+    assert {step for step, c in found.items() if c.full} == {4, 6, best}
+    light_steps = {step for step, c in found.items() if c.light}
+    assert {1, 6, best} <= light_steps
+    assert len(light_steps) == 3
+    assert [step for step, c in found.items() if c.best] == [best]
+    assert found[6].about["data_hash"] == "d"
+    use = disk_use(run)
+    assert (use.n_full, use.n_light, use.damaged) == (len({4, 6, best}), 3, 0)
+    assert use.light / use.n_light < use.full / use.n_full / 10
+    assert use.total >= use.full + use.light + use.probes + use.logs
+    assert use.probes > 0
+
+
+def test_recordings_of_probes_are_kept_by_step(run: Run) -> None:
+    for checkpoint in list_checkpoints(run):
+        assert [p.name for p in checkpoint.probes] == ["probe_1.flac"]
+    assert (run.path / "probes" / "recording" / "probe_1.flac").is_file()
+
+
+def test_a_star_keeps_what_would_go(run: Run) -> None:
+    assert stars(run) == {}
+    assert star(run, 4, label="好") == {4: "好"}
+    assert next(c for c in list_checkpoints(run) if c.step == 4).label == "好"
+    assert star(run, 4, on=False) == {}
+    with pytest.raises(NotFound, match="99"):
+        star(run, 99)
+    (run.path / "stars.json").write_text("{")
+    assert stars(run) == {}
+
+
+def test_starred_steps_survive_pruning(tmp_path: Path, three_clips: list[Example]) -> None:
+    options = options_for("lite", steps=2, save_every_steps=1, keep=1, keep_light=1)
+    trainer = trainer_for(create_run(tmp_path, "r", "v", "lite"), options, three_clips, listen=True)
+    trainer.run.write(trainer.info)
+    fit(trainer)
+    star(trainer.run, 2)
+    longer = trainer_for(
+        trainer.run, options_for("lite", steps=5, save_every_steps=1, keep=1, keep_light=3), three_clips, listen=True
+    )
+    longer.restore()
+    fit(longer)
+    found = {c.step: c for c in list_checkpoints(trainer.run)}
+    assert found[2].full is not None
+    assert found[2].light is not None
+    assert 4 not in {step for step, c in found.items() if c.full}
+
+
+@pytest.mark.parametrize("family", ["lite", "tiny"])
+def test_a_light_checkpoint_is_a_voice(tmp_path: Path, family: str) -> None:
+    from core.engines.sovits.config import save_config
+
+    recipe = recipe_for(family, options_for(family))
+    save_config(recipe.config, tmp_path / "config.json")
+    folder = light.save_light(tmp_path / "light", 7, recipe.light_tensors(), tmp_path / "config.json", {"voice": "v"})
+    model = load_model(folder)
+    assert (model.card["step"], model.card["precision"]) == (7, "fp16")
+    assert json.loads((folder / "manifest.json").read_text())["light"] is True
+    assert light.save_light(tmp_path / "light", 7, {}, tmp_path / "config.json", {}) == folder
+    full = sum(t.numel() * 4 for t in recipe.generator.state_dict().values())
+    assert (folder / "model.safetensors").stat().st_size < 0.55 * full + 20_000
+
+
+def test_weights_beyond_half_precision_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelFileError, match="loud"):
+        light.save_light(tmp_path / "light", 1, {"loud": torch.tensor([1e6])}, tmp_path / "config.json", {})
+    assert light.list_light(tmp_path / "light") == []
+
+
+def test_thinning_keeps_the_course_of_the_run(tmp_path: Path) -> None:
+    for step in [1, 2, 3, 10, 20, 30]:
+        (tmp_path / f"step_{step:08d}").mkdir()
+    light.thin(tmp_path, 4, also=[2])
+    assert [light.step_of(p) for p in light.list_light(tmp_path)] == [1, 2, 20, 30] or [
+        light.step_of(p) for p in light.list_light(tmp_path)
+    ] == [1, 2, 10, 30]
