@@ -15,7 +15,7 @@ from cli.output import Output
 from core import __version__
 from core.errors import Cancelled, StudioError
 
-COMMANDS = ("serve", "prep", "train", "convert", "voices", "models", "jobs", "doctor", "demo")
+COMMANDS = ("serve", "prep", "qa", "train", "convert", "voices", "models", "jobs", "doctor", "demo")
 
 
 def build_parser() -> Parser:

@@ -23,6 +23,7 @@ from core.training import runs as run_folders
 
 if TYPE_CHECKING:
     from core.dataset.clips import Clip
+    from core.dataset.history import Step
     from core.dataset.voices import ImportReport, Voice, VoiceStore
 
 __all__ = ["KeySuggestion", "ModelSummary", "RecordingInfo", "RunSummary", "Studio", "SystemStatus", "VoiceSummary"]
@@ -174,9 +175,25 @@ class Studio:
 
     def set_verdict(self, voice: str, ids: Iterable[str], verdict: str) -> None:
         """Keep or reject clips: "accepted", "rejected" or "review"; the choice survives another preparation."""
-        from core.dataset.clips import ClipTable
+        from core.dataset.history import RecordedTable
 
-        ClipTable(self._voices.get(voice)).set_verdict(list(ids), verdict)
+        RecordedTable(self._voices.get(voice)).set_verdict(list(ids), verdict)
+
+    def undo(self, voice: str) -> "Step":
+        """Take back the last change of verdicts. Raises NotFound, Conflict (nothing to undo)."""
+        from core.dataset import history
+
+        return history.undo(self._voices.get(voice))
+
+    def redo(self, voice: str) -> "Step":
+        """Make the change again that was last taken back. Raises NotFound, Conflict (nothing to redo)."""
+        from core.dataset import history
+
+        return history.redo(self._voices.get(voice))
+
+    def start_job(self, kind: str, voice: str, params: Mapping[str, Any]) -> Job:
+        """Queue a job on a voice that has no method of its own: "qa" or "clean"; it checks its parameters itself."""
+        return self._jobs.submit(kind, {**params, "voice": self._voices.get(voice).name}, voice)
 
     # -- training
 

@@ -22,6 +22,7 @@ from core.errors import BadInput, Unavailable
 _SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: samples go to a callback, in this thread; no sound device is opened
 _CHARS_UTF8 = 1
 _RATE_WPM, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4  # espeak_PARAMETER
+_PHONEMES_IPA = 0x02 | (ord("_") << 8)  # espeakPHONEMES_IPA, with "_" between the sounds
 _PATH_LIMIT = 150  # espeak-ng keeps its data path in 160 bytes
 
 SENTENCES: tuple[str, ...] = (
@@ -115,6 +116,8 @@ def _open() -> Any:
         ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int,
         ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p,
     ]  # fmt: skip
+    library.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int]
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
     data = os.fsencode(_data_path(espeakng_loader.get_data_path()))
     rate_hz = library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0)
     if rate_hz <= 0:
@@ -149,6 +152,24 @@ def speak(text: str, speaker: Speaker = WOMAN) -> tuple[NDArray[np.float32], int
         audio = np.concatenate(_chunks).astype(np.float32) / 32768.0
         _chunks.clear()
         return audio, _rate_hz
+
+
+def phonemes(text: str, voice: str = "en-us") -> list[str]:
+    """The sounds of `text` in IPA, without stress marks, as espeak-ng reads it with that voice.
+
+    Raises `Unavailable` without espeak-ng and `BadInput` for a voice it does not know.
+    """
+    with _lock:
+        library = _open()
+        if library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise BadInput(f"espeak-ng has no voice '{voice}'.", "Use one that its package lists, such as en-us.")
+        sounds: list[str] = []
+        rest = ctypes.c_char_p(text.replace("\0", " ").encode())
+        while rest.value is not None:  # a clause a call; the library sets the pointer to null at the end
+            clause = library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _PHONEMES_IPA) or b""
+            words = clause.decode("utf-8", "replace").replace("ˈ", "").replace("ˌ", "").split()
+            sounds += [sound for word in words for sound in word.split("_") if sound]
+        return sounds
 
 
 def recording(

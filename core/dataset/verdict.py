@@ -16,6 +16,18 @@ REASONS: dict[str, str] = {
     "clipped": "The recording was too loud: its peaks are cut off.",
     "noisy": "The noise is too strong beside the voice.",
     "narrow_band": "High frequencies are missing, as on the telephone.",
+    "unreadable": "The file cannot be read.",
+    "hot_peaks": "Its peaks rise above full scale.",
+    "too_soft": "It is very soft.",
+    "too_loud": "It is very loud.",
+    "reverberant": "The echo of the room is in it.",
+    "little_speech": "There is little speech in it.",
+    "little_voice": "There is little voiced sound in it.",
+    "no_text": "It has no text.",
+    "text_pace": "Its text does not fit its length.",
+    "text_differs": "A recogniser heard something else than its text.",
+    "duplicate": "The same take is there twice.",
+    "other_speaker": "It does not sound like the rest of the set.",
 }
 """Reason codes with their English text; the page translates the codes."""
 

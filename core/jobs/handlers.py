@@ -35,6 +35,7 @@ HANDLERS: dict[str, Handler] = {
     "train": Handler(
         "core.engines.sovits.train:run_train", lane="train", grace_s=120.0
     ),  # a step and a save, on a slow disk
+    "qa": Handler("core.quality.gate:run_qa", lane="work"),
     "convert": Handler("core.engines.sovits.convert:run_convert", lane="work"),
 }
 
