@@ -9,13 +9,19 @@ import importlib
 import logging
 import os
 import sys
+from types import ModuleType
 
 from cli.common import CANCELLED, Parser, Stopped, UsageError
 from cli.output import Output
 from core import __version__
 from core.errors import Cancelled, StudioError
 
-COMMANDS = ("serve", "prep", "qa", "train", "convert", "voices", "models", "jobs", "doctor", "demo")
+COMMANDS = ("serve", "clean-subs", "prep", "qa", "train", "convert", "voices", "models", "jobs", "doctor", "demo")
+
+
+def module_of(command: str) -> ModuleType:
+    """The module behind a command."""
+    return importlib.import_module(f"cli.{command.replace('-', '_')}")
 
 
 def build_parser() -> Parser:
@@ -24,7 +30,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"Timbre Studio {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name in COMMANDS:
-        importlib.import_module(f"cli.{name}").add(subparsers)
+        module_of(name).add(subparsers)
     return parser
 
 
@@ -57,7 +63,7 @@ def usage(err: UsageError, out: Output) -> int:
 def run(options: argparse.Namespace, out: Output) -> int:
     """Run a parsed command. Returns the exit code."""
     try:
-        out.finish(importlib.import_module(f"cli.{options.command}").run(options, out))
+        out.finish(module_of(options.command).run(options, out))
     except UsageError as err:
         return usage(err, out)
     except Stopped as err:

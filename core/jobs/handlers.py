@@ -36,6 +36,7 @@ HANDLERS: dict[str, Handler] = {
         "core.engines.sovits.train:run_train", lane="train", grace_s=120.0
     ),  # a step and a save, on a slow disk
     "qa": Handler("core.quality.gate:run_qa", lane="work"),
+    "clean-subs": Handler("core.subtitles.clean:run_clean_subs", lane="work"),
     "convert": Handler("core.engines.sovits.convert:run_convert", lane="work"),
 }
 

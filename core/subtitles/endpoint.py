@@ -18,6 +18,7 @@ from core.subtitles.cue import Cue, Finding
 from core.subtitles.endpoint_config import EndpointConfig
 from core.subtitles.options import MergeOptions
 from core.subtitles.prompt import Window, parse_answer, request, rules, windows
+from core.subtitles.timecode import clock
 
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
 _LOOK_EVERY_S = 0.2  # for a cancel
-_MOST_ANSWER_BYTES = 8 << 20
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +72,7 @@ def clean_with_endpoint(
                 parsed = parse_answer(chat.ask(request(window)))
             except _TooLong:
                 if len(window.cues) == 1:
-                    _give_up(answer, window, "its answer does not fit the model's context")
+                    _give_up(answer, window, "its answer does not fit the model's context.")
                 else:
                     half = len(window.cues) // 2
                     rest = Window(window.cues[half:], window.cues[max(0, half - 3) : half])
@@ -95,8 +95,8 @@ def clean_with_endpoint(
 
 
 def _give_up(answer: Answer, window: Window, why: str) -> None:
-    first, last = window.cues[0].index, window.cues[-1].index
-    said = f"Cues {first} to {last} were not cleaned by the model: {why} The rules alone were used for them."
+    times = f"{clock(window.cues[0].start_ms)} to {clock(window.cues[-1].end_ms)}"
+    said = f"{times} was not cleaned by the model: {why} The rules alone are used there."
     answer.findings.append(Finding(None, None, "not_answered", said))
 
 
@@ -117,7 +117,7 @@ class _Chat:
                 wait_s = min(_LONGEST_WAIT_S, 2 * wait_s)
             try:
                 response = self._post(text)
-            except httpx.TransportError as err:
+            except httpx.RequestError as err:
                 problem = f"{self.config.base_url} does not answer ({type(err).__name__})."
             else:
                 if response.status_code == 200:
@@ -144,7 +144,8 @@ class _Chat:
         def send() -> None:
             try:
                 outcome.put(self.client.post(self.config.chat_url, json=body, headers=headers))
-            except Exception as err:  # handed to the thread that waits, which raises it
+            # The thread's boundary: whatever happens goes to the thread that waits, which raises it.
+            except Exception as err:  # noqa: BLE001
                 outcome.put(err)
 
         threading.Thread(target=send, name="endpoint", daemon=True).start()
@@ -183,7 +184,7 @@ def _content(response: httpx.Response) -> str:
 def _said(response: httpx.Response, key: SecretStr | None) -> str:
     """The server's own words for an error, short, and never the key that some repeat."""
     try:
-        error = json.loads(response.content[:_MOST_ANSWER_BYTES]).get("error", "")
+        error = json.loads(response.content).get("error", "")
         text = error.get("message", "") if isinstance(error, dict) else str(error)
     except (ValueError, AttributeError):
         text = ""

@@ -122,8 +122,9 @@ def save_key(key: str) -> Path:
     path.unlink(missing_ok=True)  # an old file's permissions would be taken over
     with atomic.file(path) as temp:
         # Made with its permissions, so that there is no moment in which others could open it.
-        with os.fdopen(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-            out.write(key + "\n")
+        handle = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(handle, f"{key}\n".encode())
+        os.close(handle)
     return path
 
 
