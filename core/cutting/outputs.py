@@ -1,0 +1,178 @@
+"""A cutting into a folder: numbered clips, `train.jsonl`, a GPT-SoVITS `.list`, a so-vits layout, `report.json`.
+
+Clips are written into a hidden folder beside their places and take their names together at the end; the manifest comes
+last. A run that is killed, cancelled or out of space leaves what was there before.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from core import atomic
+from core.cutting.cutter import Cut, padded
+from core.cutting.dataset_folder import MANIFEST, existing, put_broken_aside, write_lines
+from core.cutting.options import CutOptions
+from core.errors import Conflict, is_no_space, no_space
+from core.paths import safe_name, unique_path
+from core.subtitles.cue import Cue
+
+LIST = "gpt_sovits.list"
+REPORT = "report.json"
+SOVITS = "dataset_raw"
+_SYNC_THREADS = 8
+_RESERVE_BYTES = 32 << 20
+
+
+class FolderTarget:
+    """Where the clips of one run go. Use as a context manager; without `finish` nothing of it stays."""
+
+    def __init__(self, folder: Path, source: str, options: CutOptions) -> None:
+        self.folder = folder
+        self._options = options
+        self._source = source
+        self._there = existing(folder, append=options.append)
+        self._work = folder / f".tmp-{os.getpid()}-{os.urandom(6).hex()}"
+        self._placed: list[Path] = []
+        self._links: list[Path] = []
+
+    def __enter__(self) -> "FolderTarget":
+        try:
+            self._work.mkdir(parents=True)
+        except OSError as err:
+            raise _explained(err, self.folder) from err
+        atomic.sweep(self.folder)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._work, ignore_errors=True)
+        for path in [*self._placed, *self._links]:  # only where something went wrong before the manifest
+            path.unlink(missing_ok=True)
+
+    def need(self, seconds: float) -> None:
+        """Raises NoSpace if `seconds` of clips do not fit on the disk."""
+        need = round(seconds * self._options.sample_rate * 2) + _RESERVE_BYTES
+        if shutil.disk_usage(self._work).free < need:
+            raise no_space(None, need, self.folder)
+
+    def write(self, cut: Cut, cue: Cue) -> dict[str, Any]:
+        """Put one clip into the hidden folder; several threads may. Raises NoSpace, BadInput."""
+        from core.audio.encode import wav_bytes
+
+        audio = padded(cut.audio, self._options.silence_ms, self._options.sample_rate)
+        path = self._work / f"{cut.plan.position:06d}.wav"
+        try:
+            path.write_bytes(wav_bytes(audio, self._options.sample_rate))
+        except OSError as err:
+            raise _explained(err, path) from err
+        return {"temp": path, "duration": round(audio.size / self._options.sample_rate, 4), "cue": cue, "cut": cut}
+
+    def finish(self, made: Sequence[dict[str, Any]], report: dict[str, Any]) -> dict[str, Any]:
+        """Give the clips their numbers, write lists, report and manifest. `report["cues"]` gets each `audio`.
+
+        Returns `clips`, `manifest`, `list`, `report` (paths) and what the whole dataset now holds. Raises NoSpace.
+        """
+        _sync([item["temp"] for item in made])
+        rows, lists = [], []
+        by_position = {entry["position"]: entry for entry in report["cues"]}
+        for number, item in enumerate(made, start=self._there.last_number + 1):
+            target = self.folder / f"{number:04d}.wav"
+            if os.path.lexists(target):
+                raise Conflict(f"{target} has appeared meanwhile.", "Run it again.", where=str(target))
+            item["temp"].rename(target)
+            self._placed.append(target)
+            rows.append(self._row(item, target))
+            lists.append(_list_line(rows[-1], self._speaker(item["cue"])))
+            by_position[item["cut"].plan.position]["audio"] = str(target.resolve())
+        if self._options.sovits:
+            self._lay_out(made, self._placed)
+        warning = put_broken_aside(self.folder, self._there.broken)
+        if warning:
+            report["warnings"].append(warning)
+        self._write_texts(rows, lists, report)
+        self._placed, self._links = [], []
+        old = self._there.rows
+        total = sum(float(row.get("duration") or 0.0) for row in [*old, *rows])
+        return {
+            "out": str(self.folder.resolve()),
+            "manifest": str(self.folder.resolve() / MANIFEST),
+            "list": str(self.folder.resolve() / LIST),
+            "report": str(self.folder.resolve() / REPORT),
+            "dataset": {"count": len(old) + len(rows), "minutes": round(total / 60.0, 3)},
+        }
+
+    def _write_texts(self, rows: list[dict[str, Any]], lists: list[str], report: dict[str, Any]) -> None:
+        before = self.folder / REPORT
+        if before.exists():  # an appended run has its own report; the earlier one stays
+            before.rename(unique_path(before.with_name("report before.json")))
+        atomic.write_json(self.folder / REPORT, report)
+        listed = self.folder / LIST
+        earlier = listed.read_text("utf-8-sig").splitlines() if listed.is_file() else []
+        write_lines(listed, [*earlier, *lists])
+        atomic.fsync_folder(self.folder)
+        write_lines(self.folder / MANIFEST, [*self._there.lines, *(json.dumps(r, ensure_ascii=False) for r in rows)])
+
+    def _row(self, item: dict[str, Any], target: Path) -> dict[str, Any]:
+        """One line of the manifest. `audio` is absolute: VoxCPM's training resolves others against its own folder."""
+        plan, cue = item["cut"].plan, item["cue"]
+        row = {
+            "audio": str(target.resolve()),
+            "text": cue.text,
+            "duration": item["duration"],
+            "speaker": self._options.speaker or cue.speaker,
+            "language": self._options.language,
+            "source": self._source,
+            "start_s": round(plan.start_s, 4),
+            "end_s": round(plan.end_s, 4),
+        }
+        return {key: value for key, value in row.items() if value != "" or key == "text"}
+
+    def _speaker(self, cue: Cue) -> str:
+        return self._options.speaker or cue.speaker or self.folder.resolve().name
+
+    def _lay_out(self, made: Sequence[dict[str, Any]], placed: Sequence[Path]) -> None:
+        """`dataset_raw/<speaker>/0001.wav`: hard links, copies where the file system has none."""
+        for item, path in zip(made, placed, strict=True):
+            there = self.folder / SOVITS / safe_name(self._speaker(item["cue"]), "speaker") / path.name
+            there.parent.mkdir(parents=True, exist_ok=True)
+            there.unlink(missing_ok=True)  # of a run that was killed: the number was free
+            self._links.append(there)
+            try:
+                os.link(path, there)
+            except OSError as err:
+                if is_no_space(err):
+                    raise no_space(err, None, there) from err
+                shutil.copyfile(path, there)
+
+
+def _explained(err: OSError, path: Path) -> Exception:
+    from core.errors import BadInput
+
+    if is_no_space(err):
+        return no_space(err, None, path)
+    return BadInput(f"{path} cannot be written: {err.strerror or err}.", "Choose another folder.", where=str(path))
+
+
+def _sync(paths: Sequence[Path]) -> None:
+    """Force the clips to the disk, several at once: the file system then writes its journal for many together."""
+    with ThreadPoolExecutor(_SYNC_THREADS) as pool:
+        list(pool.map(atomic.fsync_file, paths))
+
+
+def _list_line(row: dict[str, Any], speaker: str) -> str:
+    """`path|speaker|LANGUAGE|text` as GPT-SoVITS reads it; a bar inside a field would break the line."""
+    language = (row.get("language") or guess_language(row["text"])).upper()
+    fields = (row["audio"], speaker, language, row["text"])
+    return "|".join(" ".join(str(part).replace("|", " ").split()) for part in fields)
+
+
+def guess_language(text: str) -> str:
+    """zh, ja, ko or en, by the script: kana means Japanese, Hangul Korean, Han without them Chinese."""
+    if any("\u3040" <= char <= "\u30ff" for char in text):
+        return "ja"
+    if any("\uac00" <= char <= "\ud7af" for char in text):
+        return "ko"
+    return "zh" if any("\u4e00" <= char <= "\u9fff" for char in text) else "en"
