@@ -1,4 +1,4 @@
-"""A recording in one pass, as chapters of about a minute with their cues. Memory holds a few of them, never the file."""
+"""A recording in one pass, as chapters of about a minute with their cues. Memory holds a few of them at a time."""
 
 import math
 from collections.abc import Iterator

@@ -1,5 +1,6 @@
 """One chapter: find the speech of its cues, plan the cuts, take them out at the wanted rate."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def _between(spans: Sequence[tuple[int, int]], low: int, high: int) -> list[tupl
     for start, end in [*sorted(spans), (high, high)]:
         n = math.ceil(max(0, min(start, high) - at) / (_PIECE_S * RATE_HZ))
         edges = np.linspace(at, min(start, high), n + 1).astype(int).tolist() if n else []
-        rest += [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b - a >= FRAME_SAMPLES]
+        rest += [(a, b) for a, b in itertools.pairwise(edges) if b - a >= FRAME_SAMPLES]
         at = max(at, end)
     return rest
 
@@ -74,7 +75,7 @@ def cut_chapter(chapter: Chapter, times: NDArray[np.float64], options: CutOption
 
 
 def _sound(chapter: Chapter, plan: CuePlan, rate_hz: int) -> Floats:
-    """The cut at `rate_hz`, its ends faded over 3 ms so that they do not click against the silence. Notes on the way."""
+    """The cut at `rate_hz`, its ends faded over 3 ms against clicks. Adds notes to the plan."""
     if not plan.cut:
         return np.zeros(0, np.float32)
     context = 0 if rate_hz == chapter.rate_hz else round(_CONTEXT_S * chapter.rate_hz)

@@ -1,4 +1,4 @@
-"""The folder that a dataset lies in: what is there already, and which numbers are free. Nothing in it is overwritten."""
+"""The folder that a dataset lies in: what is there already, and which numbers are free."""
 
 import json
 from dataclasses import dataclass, field

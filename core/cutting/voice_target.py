@@ -1,4 +1,4 @@
-"""A cutting into a voice: clips with their text in the voice's table, measured and judged, so that training takes them."""
+"""A cutting into a voice: clips with text in its table, measured and judged, so that training takes them."""
 
 import hashlib
 import math
@@ -14,7 +14,7 @@ from core.cutting.options import CutOptions
 from core.dataset.clips import SILENCE_DB, SILENCE_LUFS, Clip, ClipTable, Verdict
 from core.dataset.importing import file_sha256
 from core.dataset.manifest import manifest_path
-from core.dataset.options import PrepareOptions
+from core.dataset.options import parse_options
 from core.dataset.voices import Voice, VoiceStore
 from core.errors import BadInput, is_no_space, no_space
 from core.paths import safe_name
@@ -50,7 +50,7 @@ class VoiceTarget:
         self._voice = voice
         self._source = source
         self._options = options
-        self._rules = PrepareOptions(rate_hz=options.sample_rate)
+        self._rules = parse_options({"rate_hz": options.sample_rate})
         self._table = ClipTable(voice)
         self._new: list[Path] = []
 
