@@ -32,6 +32,7 @@ class Handler:
 
 HANDLERS: dict[str, Handler] = {
     "prep": Handler("core.dataset.prepare:run_prepare", lane="work"),
+    "slice": Handler("core.cutting.slice:run_slice", lane="work"),
     "train": Handler(
         "core.engines.sovits.train:run_train", lane="train", grace_s=120.0
     ),  # a step and a save, on a slow disk
