@@ -16,7 +16,10 @@ from cli.output import Output
 from core import __version__
 from core.errors import Cancelled, StudioError
 
-COMMANDS = ("serve", "clean-subs", "prep", "qa", "train", "convert", "voices", "models", "jobs", "doctor", "demo")
+COMMANDS = (
+    *("serve", "clean-subs", "prep", "slice", "qa", "train", "convert"),
+    *("voices", "models", "jobs", "doctor", "demo"),
+)
 
 
 def module_of(command: str) -> ModuleType:
