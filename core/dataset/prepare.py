@@ -164,10 +164,11 @@ def _size(path: Path) -> int:
 
 
 def _one_recording(voice: Voice, name: str, options: PrepareOptions, ctx: "JobContext", outcome: _Outcome) -> None:
+    from core.cleaning import record
     from core.dataset.cutting import cut_clips
     from core.dataset.survey import survey
 
-    path = voice.raw / name
+    path = record.current(voice, name)  # as it was cleaned, if it was
     plan = survey(path, options, ctx.sub(0.0, _SURVEY_SHARE))
     outcome.seconds += plan.duration_s
     outcome.warnings += plan.warnings

@@ -38,6 +38,7 @@ HANDLERS: dict[str, Handler] = {
     ),  # a step and a save, on a slow disk
     "qa": Handler("core.quality.gate:run_qa", lane="work"),
     "clean-subs": Handler("core.subtitles.clean:run_clean_subs", lane="work"),
+    "clean": Handler("core.cleaning.clean:run_clean", lane="work"),
     "convert": Handler("core.engines.sovits.convert:run_convert", lane="work"),
 }
 

@@ -72,6 +72,21 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
         ),
     ),
     CatalogueEntry(
+        name="vocals",
+        purpose="takes the voice out of a song (step `separate` of `clean`, with the package audio-separator)",
+        size_bytes=67 * 1024 * 1024,
+        licence="see the model's page; published for Ultimate Vocal Remover by its author",
+        folder="separation",
+        files=("Kim_Vocal_2.onnx", "download_checks.json", "mdx_model_data.json", "vr_model_data.json"),
+        origin="Kim Vocal 2, an MDX-Net in ONNX form, from Ultimate Vocal Remover's public models",
+        by_hand=(
+            "on a machine with a connection, run `audio-separator --download_model_only -m Kim_Vocal_2.onnx "
+            "--model_file_dir separation`, separate one song with it so that it also fetches its tables, and copy "
+            "Kim_Vocal_2.onnx, download_checks.json, mdx_model_data.json and vr_model_data.json into "
+            "pretrain/separation"
+        ),
+    ),
+    CatalogueEntry(
         name="fcpe",
         purpose="pitch predictor, fast and robust (the default)",
         size_bytes=0,

@@ -1,0 +1,1 @@
+"""Cleaning recordings before they are cut: optional steps in order, each kept for listening and undo."""
