@@ -37,6 +37,7 @@ HANDLERS: dict[str, Handler] = {
         "core.engines.sovits.train:run_train", lane="train", grace_s=120.0
     ),  # a step and a save, on a slow disk
     "qa": Handler("core.quality.gate:run_qa", lane="work"),
+    "transcribe": Handler("core.transcribe.job:run_transcribe", lane="work"),
     "clean-subs": Handler("core.subtitles.clean:run_clean_subs", lane="work"),
     "clean": Handler("core.cleaning.clean:run_clean", lane="work"),
     "convert": Handler("core.engines.sovits.convert:run_convert", lane="work"),

@@ -46,7 +46,69 @@ class Presence:
     missing: tuple[str, ...] = ()
 
 
+def _whisper(size: str, megabytes: int, words: str) -> CatalogueEntry:
+    files: tuple[str | tuple[str, ...], ...] = (
+        "model.bin", "config.json", "tokenizer.json", ("vocabulary.json", "vocabulary.txt"),
+    )  # fmt: skip
+    if "large-v3" in size:
+        files += ("preprocessor_config.json",)  # it says 128 bands where the others have 80
+    return CatalogueEntry(
+        name=f"whisper-{size}",
+        purpose=f"speech to text: {words}",
+        size_bytes=megabytes * 1024 * 1024,
+        licence="MIT",
+        folder=f"whisper/{size}",
+        files=files,
+        origin=f"Whisper {size} by OpenAI, converted to CTranslate2 (as faster-whisper uses it)",
+        by_hand=(
+            f"on a machine with a connection, download the CTranslate2 (faster-whisper) version of Whisper {size} and "
+            f"copy its files into pretrain/whisper/{size}"
+        ),
+    )
+
+
+def _parakeet(version: str, words: str) -> CatalogueEntry:
+    return CatalogueEntry(
+        name=f"parakeet-{version}",
+        purpose=f"speech to text: {words}; needs the package onnx-asr",
+        size_bytes=670 * 1024 * 1024,
+        licence="CC-BY-4.0",
+        folder=f"parakeet/{version}",
+        files=(
+            ("encoder-model.int8.onnx", "encoder-model.onnx"),
+            ("decoder_joint-model.int8.onnx", "decoder_joint-model.onnx"),
+            "vocab.txt",
+            "config.json",
+        ),
+        origin=f"Parakeet {version} by NVIDIA, converted to ONNX (as onnx-asr uses it)",
+        by_hand=(
+            f"on a machine with a connection, download the onnx-asr version of Parakeet {version} (config.json, "
+            "vocab.txt and the two int8 .onnx files, or the full ones with encoder-model.onnx.data) and copy them into "
+            f"pretrain/parakeet/{version}"
+        ),
+    )
+
+
+# Best first: what is asked for no name takes the first that is there.
+_RECOGNISERS = (
+    _whisper("large-v3-turbo", 1620, "nearly as good as large-v3, several times faster"),
+    _whisper("large-v3", 3090, "the best, slow on a CPU"),
+    _whisper("large-v2", 3090, "the best before large-v3"),
+    _whisper("distil-large-v3", 1510, "fast, English only"),
+    _whisper("medium", 1530, "good, slow on a CPU"),
+    _whisper("medium.en", 1530, "good, English only"),
+    _whisper("small", 480, "fair, usable on a CPU"),
+    _whisper("small.en", 480, "fair, English only"),
+    _whisper("base", 145, "rough, fast"),
+    _whisper("base.en", 145, "rough, fast, English only"),
+    _whisper("tiny", 75, "rougher, faster"),
+    _whisper("tiny.en", 75, "rougher, faster, English only"),
+    _parakeet("tdt-0.6b-v3", "25 European languages, fast on a CPU"),
+    _parakeet("tdt-0.6b-v2", "English only, fast on a CPU"),
+)
+
 CATALOGUE: tuple[CatalogueEntry, ...] = (
+    *_RECOGNISERS,
     CatalogueEntry(
         name="builtin",
         purpose="content encoder that ships with the studio: trains and converts with nothing downloaded",

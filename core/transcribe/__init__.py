@@ -1,0 +1,1 @@
+"""Speech to subtitles: Whisper and Parakeet, word times, sentence-level cues."""
