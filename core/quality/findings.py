@@ -48,11 +48,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What only the rest of the set tells of a clip: how high its source reaches (a soft clip alone may lack high
-    frequencies), which better take holds the same, how far it is from the set's voice, and how far a recogniser's text
-    is from its own. None: not known."""
+    """What only the rest of the set tells of a clip. None: not known.
+
+    How high its source reaches, Hz (a soft clip alone may lack high frequencies); how long its source's room rings, s
+    (one clip alone shows few decays); which better take holds the same (id) and how alike they are; how far it is from
+    the set's voice (robust z); how far a recogniser's text is from its own (character error rate).
+    """
 
     source_bandwidth_hz: float | None = None
+    source_rt60_s: float | None = None
     duplicate_of: str | None = None
     similarity: float | None = None
     speaker_z: float | None = None
@@ -114,9 +118,10 @@ def _level(figures: "ClipFigures", limits: Thresholds) -> list[ClipFinding]:
 
 
 def _sound(figures: "ClipFigures", around: Surroundings, limits: Thresholds) -> list[ClipFinding]:
+    rt60_s = figures.rt60_s if around.source_rt60_s is None else around.source_rt60_s
     return [
         *_below("narrow_band", around.source_bandwidth_hz, limits.bandwidth_hz),
-        *_above("reverberant", figures.rt60_s, limits.rt60_review_s, limits.rt60_reject_s),
+        *_above("reverberant", rt60_s, limits.rt60_review_s, limits.rt60_reject_s),
         *_below("little_speech", figures.speech_ratio, limits.speech_review, limits.speech_reject),
         *_below("little_voice", figures.voiced_share, limits.voiced_review),
     ]

@@ -1,6 +1,7 @@
 """The job "qa": measure every clip, judge it, look at the set, propose verdicts, write the report."""
 
 import hashlib
+import statistics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -38,8 +39,10 @@ from core.quality.thresholds import Thresholds, parse_thresholds
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
 
-_MEASURE_SHARE = 0.9
+_MEASURE_SHARE = 0.6  # recognising takes the rest, if it is asked for
+_LISTEN_SHARE = (0.6, 0.98)
 _SOURCE_QUANTILE = 0.9
+_LEAST_ROOMS = 3
 _LEAST_SOURCE_S = 3.0  # less sound than this cannot show how high a source reaches
 
 
@@ -75,7 +78,7 @@ def run_qa(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     limits = parse_thresholds(str(params.get("preset") or "svc"), params.get("thresholds"))
     place, items = _find(params, options, ctx)
     figures, problems, n_new = _measure(place, items, options, ctx)
-    around, not_measured = _surroundings(items, figures, limits, options, ctx)
+    around, not_measured = _surroundings(place, items, figures, limits, options, ctx)
     by_clip = {
         item.id: clip_findings(figures[item.id], item.text, around[item.id], limits)
         if item.id in figures
@@ -102,7 +105,7 @@ def run_qa(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         "thresholds": limits.model_dump(),
     }
     rows = [_row(item, figures.get(item.id), by_clip[item.id], proposals[item.id], around) for item in items]
-    ctx.progress(_MEASURE_SHARE + 0.05, "Report")
+    ctx.progress(_LISTEN_SHARE[1], "Report")
     result["report"] = str(_report(place, options, result, rows, language))
     result["changed"] = _apply(place, by_clip) if options.apply and place.voice else 0
     result["details"] = str(place.details)
@@ -164,21 +167,33 @@ def _merged(figures: ClipFigures, clip: Clip | None) -> ClipFigures:
 
 
 def _surroundings(
-    items: list[Item], figures: dict[str, ClipFigures], limits: Thresholds, options: QaOptions, ctx: "JobContext"
+    place: _Place,
+    items: list[Item],
+    figures: dict[str, ClipFigures],
+    limits: Thresholds,
+    options: QaOptions,
+    ctx: "JobContext",
 ) -> tuple[dict[str, Surroundings], dict[str, str]]:
     sounding = [item for item in items if item.id in figures and figures[item.id].fingerprint]
-    reach = _reach(sounding, figures)
+    reach, rooms = _reach(sounding, figures), _rooms(sounding, figures)
     copies = _copies(sounding, figures, limits)
     far = speakers.outliers([speakers.unpack(figures[item.id].speaker) for item in sounding])
     distance = {item.id: z for item, z in zip(sounding, far, strict=True)}
-    errors, not_measured = asr.error_rates(sounding, options, ctx)
+    errors, not_measured = asr.error_rates(
+        sounding, options, place.cache.with_name("heard.json"), ctx.sub(*_LISTEN_SHARE)
+    )
     if len(sounding) < speakers.LEAST_CLIPS:
         not_measured["other_speaker"] = f"fewer than {speakers.LEAST_CLIPS} clips"
     around = {}
     for item in items:
         other, similarity = copies.get(item.id, (None, None))
         around[item.id] = Surroundings(
-            reach.get(item.source), other, similarity, distance.get(item.id), errors.get(item.id)
+            reach.get(item.source),
+            rooms.get(item.source),
+            other,
+            similarity,
+            distance.get(item.id),
+            errors.get(item.id),
         )
     return around, not_measured
 
@@ -193,6 +208,15 @@ def _reach(items: list[Item], figures: dict[str, ClipFigures]) -> dict[str, floa
         for source, members in by_source.items()
         if sum(one.active_s for one in members) >= _LEAST_SOURCE_S
     }
+
+
+def _rooms(items: list[Item], figures: dict[str, ClipFigures]) -> dict[str, float]:
+    """The median reverberation time of each source with three clips or more that show one, s."""
+    by_source: defaultdict[str, list[float]] = defaultdict(list)
+    for item in items:
+        if (rt60_s := figures[item.id].rt60_s) is not None:
+            by_source[item.source].append(rt60_s)
+    return {source: statistics.median(rooms) for source, rooms in by_source.items() if len(rooms) >= _LEAST_ROOMS}
 
 
 def _copies(items: list[Item], figures: dict[str, ClipFigures], limits: Thresholds) -> dict[str, tuple[str, float]]:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from core.dataset.voices import Voice
     from core.jobs.context import JobContext
 
-AUDIO_SUFFIXES = frozenset(
-    (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".wma", ".aif", ".aiff", ".aifc", ".mp4")
-    + (".webm", ".mka", ".amr", ".caf", ".w64", ".au")
-)
+AUDIO_SUFFIXES = frozenset({
+    ".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".wma", ".aif", ".aiff", ".aifc", ".mp4", ".webm",
+    ".mka", ".amr", ".caf", ".w64", ".au",
+})  # fmt: skip
 _TEXT_SUFFIXES = (".txt", ".lab")
 _LONGEST_TEXT_BYTES = 64 << 10
 

@@ -4,6 +4,7 @@ Notation: T frames of 10 ms, M = 40 bands.
 """
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,9 +64,7 @@ def fingerprint(mel: NDArray[np.float32]) -> NDArray[np.int8]:
     floor = float(np.percentile(part.max(axis=1), 95)) - _ACTIVE_DB
     part = np.maximum(part, floor)  # the noise under the voice must not speak
     edges = np.linspace(0, part.shape[0], _PRINT_STEPS + 1)
-    steps = np.stack(
-        [part[int(a) : max(int(a) + 1, int(b))].mean(axis=0) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    )
+    steps = np.stack([part[int(a) : max(int(a) + 1, int(b))].mean(axis=0) for a, b in pairwise(edges)])
     bands = steps.reshape(_PRINT_STEPS, _PRINT_BANDS, N_BANDS // _PRINT_BANDS).mean(axis=2)
     bands = bands - bands.mean(axis=0, keepdims=True)
     top = float(np.abs(bands).max())

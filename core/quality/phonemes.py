@@ -8,10 +8,10 @@ from core.errors import StudioError
 VOICES = {"en": "en-us", "zh": "cmn", "ja": "ja", "ko": "ko", "el": "el", "he": "he", "th": "th"}
 """espeak-ng's voice for a language where the two names differ."""
 
-ENGLISH = frozenset(
-    ("p", "b", "t", "d", "k", "ɡ", "tʃ", "dʒ", "f", "v", "θ", "ð", "s", "z", "ʃ", "ʒ", "h", "m", "n", "ŋ", "l", "ɹ")
-    + ("w", "j", "iː", "ɪ", "ɛ", "æ", "ɑː", "ɔː", "ʊ", "uː", "ʌ", "ə", "ɜː", "eɪ", "aɪ", "ɔɪ", "aʊ", "oʊ")
-)
+ENGLISH = frozenset({
+    "p", "b", "t", "d", "k", "ɡ", "tʃ", "dʒ", "f", "v", "θ", "ð", "s", "z", "ʃ", "ʒ", "h", "m", "n", "ŋ", "l", "ɹ", "w",
+    "j", "iː", "ɪ", "ɛ", "æ", "ɑː", "ɔː", "ʊ", "uː", "ʌ", "ə", "ɜː", "eɪ", "aɪ", "ɔɪ", "aʊ", "oʊ",
+})  # fmt: skip
 """The sounds of General American in espeak-ng's letters, after Wells, "Accents of English" (1982)."""
 
 
