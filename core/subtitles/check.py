@@ -90,7 +90,8 @@ def check_answer(original: Sequence[Cue], answer: Sequence[Cue] | str, options: 
     taken = -1  # the last source cue used so far
     for at, cue in enumerate(answer):
         before = answer[at - 1] if at else None
-        first, last = _covered(source, starts, cue, taken)
+        following = answer[at + 1].start_ms if at + 1 < len(answer) else None
+        first, last = _covered(source, starts, cue, taken, following)
         reasons = _time_reasons(cue, before, known, first, last, options)
         if at in moved:
             reasons.append(Reason("out_of_order", "The answer has this cue in another place."))
@@ -113,17 +114,20 @@ def check_answer(original: Sequence[Cue], answer: Sequence[Cue] | str, options: 
     return Checked(source, checked, [at for at in range(len(source)) if at not in used], findings)
 
 
-def _covered(source: list[Cue], starts: list[int], cue: Cue, taken: int) -> tuple[int | None, int | None]:
-    """Source cues (first, last) that a cue of the answer stands for."""
+def _covered(
+    source: list[Cue], starts: list[int], cue: Cue, taken: int, following: int | None
+) -> tuple[int | None, int | None]:
+    """Source cues (first, last) that a cue of the answer stands for; `following` is the start of the answer's next."""
     begins = range(bisect_left(starts, cue.start_ms), bisect_left(starts, cue.start_ms + 1))
     # Of several that start together the first that is still free is meant.
     first = next((at for at in begins if at > taken), begins[0] if begins else None)
     if first is not None:
-        last = None
-        for at in range(first, bisect_left(starts, cue.end_ms)):
-            if source[at].end_ms == cue.end_ms or (last is not None and source[at].end_ms < cue.end_ms):
-                last = at
+        until = bisect_left(starts, cue.end_ms)
+        last = next((at for at in range(first, until) if source[at].end_ms == cue.end_ms), None)
         if last is not None:
+            # Cues that lie wholly inside the others of a group belong to it.
+            while last + 1 < until and source[last + 1].end_ms <= cue.end_ms and starts[last + 1] != following:
+                last += 1
             return first, last
     inside = [at for at, one in enumerate(source) if cue.start_ms <= (one.start_ms + one.end_ms) // 2 < cue.end_ms]
     return (inside[0], inside[-1]) if inside else (None, None)

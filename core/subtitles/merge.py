@@ -76,7 +76,7 @@ def _boundary(cues: Sequence[Cue], at: int, options: MergeOptions, style: Style)
     whole = ends_sentence(cue.text, following.text)
     marked = whole or ends_clause(cue.text)
     pause = not marked and gap_ms >= options.pause_ms
-    other_speaker = cue.speaker != following.speaker and bool(cue.speaker and following.speaker)
+    other_speaker = cue.speaker != following.speaker
     sound = not is_speech(cue.text) or not is_speech(following.text)
     if whole or sound or other_speaker or (pause and style.unpunctuated):
         cost = 0.0

@@ -12,7 +12,7 @@ CLOSERS = frozenset("\"'”’»›)]}）】〕〉》」』］｝＂＇♪")
 _ELLIPSIS = ("…", "‥", "...", "。。。", "．．．")
 # Words whose dot ends no sentence; those of the second kind may stand last in one.
 _TITLES = re.compile(r"mr|mrs|ms|dr|prof|sr|jr|st|mt|vs|cf|fig|vol|gen|col|lt|sgt|capt|rev|hon|gov|sen|rep|approx")
-_MAY_END = re.compile(r"etc|inc|ltd|co|corp|dept|al|no|usw|[ap]\.m|u\.[sk]|z\.b|d\.h|u\.a|e\.g|i\.e")
+_MAY_END = re.compile(r"etc|inc|ltd|co|corp|dept|al|usw|[ap]\.m|u\.[sk]|z\.b|d\.h|u\.a|e\.g|i\.e")
 
 
 def joins_without_space(char: str) -> bool:

@@ -66,7 +66,7 @@ def style_of(texts: Sequence[str], speech_ms: int) -> Style:
 
 def tidy(text: str, style: Style, *, starts_sentence: bool) -> str:
     """`text` with spaces and marks as its script writes them, and capitals where sentences start. Idempotent."""
-    text = _marks(spaced(text, style))
+    text = spaced(_marks(text), style)
     if style.all_caps:
         text = text.lower()
     return _capitals(text, style, starts_sentence)
