@@ -71,9 +71,7 @@ class Measures:
             "level_db": lambda: max(rms_db(render), LOWEST_DB) - max(rms_db(recording), LOWEST_DB),
             "pitch_error_cents": lambda: self._pitch_error(render, recording, rate_hz),
             "speaker_similarity": lambda: self._similarity(resample(render, rate_hz, 16000)),
-            "wer": lambda: self._word_errors(
-                resample(render, rate_hz, 16000), resample(recording, rate_hz, 16000), text
-            ),
+            "wer": lambda: self._word_errors(render, recording, rate_hz, text),
             "dnsmos": lambda: _dnsmos(resample(render, rate_hz, 16000)),
         }
         found: dict[str, float] = {}

@@ -62,6 +62,17 @@ class Ranks:
         distributed.all_reduce(flag, op=distributed.ReduceOp.MAX)
         return bool(flag.item())
 
+    def mean(self, values: dict[str, float], device: torch.device) -> dict[str, float]:
+        """Means over ranks of numbers under the same names in the same order."""
+        if self.count == 1:
+            return values
+        from torch import distributed
+
+        # float32: what a GPU without float64 arithmetic, and every backend, can add
+        numbers = torch.tensor(list(values.values()), dtype=torch.float32, device=device)
+        distributed.all_reduce(numbers)
+        return dict(zip(values, (numbers / self.count).tolist(), strict=True))
+
     def share(self, value: Any) -> Any:
         """What rank 0 has, on every rank."""
         if self.count == 1:
@@ -94,6 +105,11 @@ def join(device: torch.device) -> Ranks:
         backend = "nccl" if device.type == "cuda" else "gloo"
         distributed.init_process_group(backend, timeout=PATIENCE)
     return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+def environment_rank() -> int:
+    """This process's rank as torchrun's environment has it; 0 without one. Before joining."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def local_device(device: str) -> str:

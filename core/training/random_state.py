@@ -27,7 +27,8 @@ def seed_part(seed: int, step: int, part: int, phase: int) -> None:
         seed: of the run.
         step: 0-based optimiser step.
         part: which part of the step's batch, counted over all ranks.
-        phase: 0 from the preparation of the batch to the discriminator's update, 1 for the generator's losses.
+        phase: 0 from the preparation of the batch to the discriminator's update, 1 for the generator's losses, 2 after
+            the step.
     """
     packed = struct.pack("<4q", seed, step, part, phase)
     torch.manual_seed(int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little") >> 1)

@@ -71,7 +71,10 @@ def test_a_run_on_another_machine_lives_by_its_heartbeat(tmp_path: Path) -> None
 
 
 def test_one_process_at_a_time_and_a_killed_one_lets_go(tmp_path: Path) -> None:
-    code = "import sys,time;from pathlib import Path;from core.training.alive import RunLock\nwith RunLock(Path(sys.argv[1])):\n  print('in',flush=True);time.sleep(60)"
+    code = (
+        "import sys, time; from pathlib import Path; from core.training.alive import RunLock\n"
+        "with RunLock(Path(sys.argv[1])):\n  print('in', flush=True); time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"in\n"

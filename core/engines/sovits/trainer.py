@@ -304,6 +304,7 @@ class Trainer:
                 self._backward(g_losses.total, len(parts))
             window.add("grad_norm/g", self._descend("generator"))
         self.scaler.update()
+        random_state.seed_part(self.options.seed, step, 0, 2)  # what a checkpoint keeps depends on the step alone
 
     def _forward(self, index: int, batch: Batch) -> tuple[Batch, dict[str, Tensor]]:
         random_state.seed_part(self.options.seed, self.step, index, 0)
@@ -362,7 +363,7 @@ class Trainer:
 
     def _log(self, ctx: Stoppable, metrics: MetricsLog | None) -> None:
         window = self._window
-        values = window.means()
+        values = self.ranks.mean(window.means(), self.device)
         now = time.monotonic()
         rate = window.steps / max(window.busy_s, 1e-9)
         pace = (now - self._log_wall) / max(window.steps, 1)
@@ -410,8 +411,9 @@ class Trainer:
         loss = self._window.mean("loss/g/total")
         if loss is None:
             return
+        loss = self.ranks.mean({"": loss}, self.device)[""]
         exploded = self._guard.exploded(loss) if note else self._guard.would_explode(loss)
-        if self.ranks.any(exploded, self.device):
+        if exploded:
             self._fail(f"the loss has exploded to {loss:.3g} (it had been {self._guard.lowest:.3g})")
         if self.scaler.is_enabled() and self.scaler.get_scale() < LOWEST_SCALE:
             self._fail("every step overflows in half precision")

@@ -1,0 +1,52 @@
+"""One process of a training that several share, as torchrun starts it::
+
+    torchrun --nproc-per-node 4 -m core.training.launch --settings settings.json --params params.json
+
+On several machines add torchrun's --nnodes and --rdzv-endpoint, and keep the workspace on storage that all of them
+see. The files hold a `Settings` and the parameters of a training job. Rank 0 reports on standard output, one JSON
+object a line: {"progress", "message"}, and at last {"result"} or {"error"}.
+"""
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+
+from core.errors import StudioError
+from core.jobs import handlers
+from core.jobs.context import ForegroundContext
+from core.settings import Settings
+
+
+def main(arguments: list[str]) -> int:
+    """Train as one rank; the exit code is 0 if the run completed or was stopped and saved, 1 on an error."""
+    parser = argparse.ArgumentParser(prog="core.training.launch", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--settings", type=Path, required=True)
+    parser.add_argument("--params", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    settings = Settings.model_validate_json(given.settings.read_text(encoding="utf-8"))
+    params = json.loads(given.params.read_text(encoding="utf-8"))
+    from core.training.parallel import environment_rank
+
+    first = environment_rank() == 0
+
+    def say(**answer: object) -> None:
+        if first:
+            sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+
+    context = ForegroundContext(settings, lambda fraction, message: say(progress=fraction, message=message))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: context.request_cancel())
+    run_train = handlers.resolve(handlers.HANDLERS["train"].target)
+    try:
+        say(result=run_train(params, context))
+    except StudioError as err:
+        say(error=err.to_dict())
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
