@@ -29,7 +29,7 @@ class Stoppable(Protocol):
         """Show progress; never raises."""
 
 
-def patiently(write: Callable[[], None], run: Run, info: RunInfo, ctx: Stoppable, retry_s: float = RETRY_S) -> bool:
+def patiently(write: Callable[[], None], run: Run, info: RunInfo, ctx: Stoppable) -> bool:
     """Call `write` until it finds room; False if a stop was asked for while it waited.
 
     While it waits, run.json's `paused` and the job's message say how much is needed and where, and the log says so
@@ -48,7 +48,7 @@ def patiently(write: Callable[[], None], run: Run, info: RunInfo, ctx: Stoppable
             with contextlib.suppress(NoSpace):
                 run.write(info)
             ctx.report(None, f"Paused: {err.message}")
-            if _stop_within(retry_s, ctx):
+            if _stop_within(RETRY_S, ctx):
                 info.paused = None
                 note = f"Stopped at step {info.step} while the disk was full: {_saved(info)}."
                 info.notes += [note] if note not in info.notes else []

@@ -18,8 +18,6 @@ resource = pytest.importorskip("resource", reason="file size limits are POSIX")
 @pytest.fixture(autouse=True)
 def unlimited(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(saving, "RETRY_S", 0.05)
-    monkeypatch.setitem(saving.patiently.__kwdefaults__ or {}, "retry_s", 0.05)
-    monkeypatch.setattr(saving.patiently, "__defaults__", (0.05,))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
