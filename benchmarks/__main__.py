@@ -77,13 +77,13 @@ def main(arguments: list[str]) -> int:
     where = about(arguments)
     if options.json and not options.write:
         print(json.dumps({"about": where, "figures": figures}, ensure_ascii=False))
-        return 0
+        return int(bool(figures.get("failed")))
     text = page(options.name, where, figures, module.markdown(figures) if hasattr(module, "markdown") else None)
     if options.write:
         options.write.parent.mkdir(parents=True, exist_ok=True)
         options.write.write_text(text, encoding="utf-8")
     print(json.dumps({"about": where, "figures": figures}, ensure_ascii=False) if options.json else text)
-    return 0
+    return int(bool(figures.get("failed")))
 
 
 if __name__ == "__main__":

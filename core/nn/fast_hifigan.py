@@ -194,19 +194,23 @@ class FastNsfHifiGan(nn.Module):
         self.stages = nn.ModuleList(_Stage(blocks[first : first + decoder.n_blocks]) for first in firsts)
         self.conv_post = _SameConv(cast(nn.Conv1d, decoder.conv_post))
 
-    def synthesise(self, z: Tensor, source: Tensor, condition: Tensor) -> Tensor:
+    def synthesise(self, z: Tensor, source: Tensor, condition: Tensor | None = None) -> Tensor:
         """As `NsfHifiGan.synthesise`: latents [B, C, T], excitation [B, 1, N], speaker [B, gin, 1 or T]; [B, 1, N]."""
-        speaker = self.cond(condition)
-        items = [self._one(z[i].t(), source[i, 0], speaker[i].t()) for i in range(z.shape[0])]
+        speaker = None if self.cond is None else self.cond(condition)
+        items = [
+            self._one(z[i].t(), source[i, 0], None if speaker is None else speaker[i].t()) for i in range(z.shape[0])
+        ]
         return torch.stack(items).unsqueeze(1)
 
-    def _one(self, z: Tensor, source: Tensor, speaker: Tensor) -> Tensor:
+    def _one(self, z: Tensor, source: Tensor, speaker: Tensor | None) -> Tensor:
         """One clip: latents [T, C], excitation [N], speaker rows [1 or T, initial channels]; returns [N]."""
-        x = self.conv_pre(z).add_(speaker)
+        x = self.conv_pre(z)
+        if speaker is not None:
+            x = x.add_(speaker)
         for up, noise_conv, stage in zip(self.ups, self.noise_convs, self.stages, strict=True):
             x = stage(up(x).add_(noise_conv(source)))
         return torch.tanh_(self.conv_post.of_leaky(x, LAST_SLOPE)).squeeze(1)
 
-    def forward(self, z: Tensor, f0: Tensor, condition: Tensor, noise: Noise) -> Tensor:
+    def forward(self, z: Tensor, f0: Tensor, condition: Tensor | None, noise: Noise) -> Tensor:
         """As `NsfHifiGan.forward`."""
         return self.synthesise(z, self.m_source(f0, noise), condition)

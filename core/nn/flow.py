@@ -5,7 +5,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from core.nn.attention import CausalDecoder
 from core.nn.wavenet import WaveNet
+from core.nn.weight_norm import NormedConv1d
 
 N_COUPLINGS = 4
 KERNEL_SIZE = 5
@@ -84,4 +86,59 @@ class ResidualFlow(CouplingFlow):
             encoders: list[nn.Module] = [self.wn] * N_COUPLINGS
         else:
             encoders = [wavenet() for _ in range(N_COUPLINGS)]
+        self.add_couplings(channels, hidden, encoders)
+
+
+class FlowTransformer(CausalDecoder):
+    """A causal transformer whose layers each begin with a gate: tanh times sigmoid of a 1x1 plus the condition's slice.
+
+    Takes the place of the WaveNet in a coupling; the gate's 1x1 is one for all layers.
+    """
+
+    def __init__(
+        self, channels: int, filter_channels: int, n_heads: int, n_layers: int, gin_channels: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__(channels, filter_channels, n_heads, n_layers, KERNEL_SIZE, dropout)
+        self.channels = channels
+        self.cond_pre = nn.Conv1d(channels, 2 * channels, 1)
+        self.cond_layer = NormedConv1d(gin_channels, 2 * channels * n_layers, 1)
+
+    def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
+        return super().forward(x, mask, None if condition is None else self.cond_layer(condition))
+
+    def condition(self, x: Tensor, layer: int, condition: Tensor | None) -> Tensor:
+        if condition is None:
+            return x
+        width = 2 * self.channels
+        gates = self.cond_pre(x) + condition[:, layer * width : (layer + 1) * width]
+        return torch.tanh(gates[:, : self.channels]) * torch.sigmoid(gates[:, self.channels :])
+
+
+class TransformerFlow(CouplingFlow):
+    """`n_couplings` couplings over transformers of `n_layers` layers; with `shared`, over one and the same (`wn`)."""
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        filter_channels: int,
+        n_heads: int,
+        n_layers: int,
+        n_couplings: int,
+        gin_channels: int,
+        *,
+        dropout: float = 0.0,
+        shared: bool = False,
+    ) -> None:
+        super().__init__()
+
+        def transformer() -> FlowTransformer:
+            return FlowTransformer(hidden, filter_channels, n_heads, n_layers, gin_channels, dropout)
+
+        self.flows = nn.ModuleList()
+        if shared:
+            self.wn = transformer()
+            encoders: list[nn.Module] = [self.wn] * n_couplings
+        else:
+            encoders = [transformer() for _ in range(n_couplings)]
         self.add_couplings(channels, hidden, encoders)

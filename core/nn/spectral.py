@@ -22,13 +22,17 @@ _LOG_START_MEL = _LOG_START_HZ / _LINEAR_HZ_PER_MEL
 _LOG_STEP = math.log(6.4) / 27.0
 
 
-def _mel_of_hz(hz: float) -> float:
+def _mel_of_hz(hz: float, htk: bool) -> float:
+    if htk:
+        return 2595.0 * math.log10(1.0 + hz / 700.0)
     if hz < _LOG_START_HZ:
         return hz / _LINEAR_HZ_PER_MEL
     return _LOG_START_MEL + math.log(hz / _LOG_START_HZ) / _LOG_STEP
 
 
-def _hz_of_mel(mel: np.ndarray) -> np.ndarray:
+def _hz_of_mel(mel: np.ndarray, htk: bool) -> np.ndarray:
+    if htk:
+        return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
     linear = mel * _LINEAR_HZ_PER_MEL
     logarithmic = _LOG_START_HZ * np.exp(_LOG_STEP * (mel - _LOG_START_MEL))
     return np.where(mel < _LOG_START_MEL, linear, logarithmic)
@@ -36,11 +40,16 @@ def _hz_of_mel(mel: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def mel_filterbank(
-    rate_hz: int = 44100, n_fft: int = 2048, n_mels: int = 80, fmin_hz: float = 0.0, fmax_hz: float | None = None
+    rate_hz: int = 44100,
+    n_fft: int = 2048,
+    n_mels: int = 80,
+    fmin_hz: float = 0.0,
+    fmax_hz: float | None = None,
+    htk: bool = False,
 ) -> np.ndarray:
-    """Triangular mel filters of unit area (Slaney's scale and norm), float32 [n_mels, n_fft // 2 + 1]."""
+    """Triangular mel filters of unit area, float32 [n_mels, n_fft // 2 + 1]; on Slaney's scale, or on HTK's."""
     top_hz = rate_hz / 2 if fmax_hz is None else fmax_hz
-    edges_hz = _hz_of_mel(np.linspace(_mel_of_hz(fmin_hz), _mel_of_hz(top_hz), n_mels + 2))
+    edges_hz = _hz_of_mel(np.linspace(_mel_of_hz(fmin_hz, htk), _mel_of_hz(top_hz, htk), n_mels + 2), htk)
     bins_hz = np.arange(n_fft // 2 + 1) * (rate_hz / n_fft)
     left, centre, right = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
     rising = (bins_hz - left) / (centre - left)
@@ -50,14 +59,16 @@ def mel_filterbank(
 
 
 @lru_cache(maxsize=16)
-def _hann(win: int, device: str) -> Tensor:
+def hann(win: int, device: str) -> Tensor:
+    """A Hann window [win] on a device."""
     # Kept for later calls: a tensor made in inference mode could never take part in training afterwards.
     with torch.inference_mode(False):
         return torch.hann_window(win, device=device)
 
 
 @lru_cache(maxsize=16)
-def _mel_matrix(rate_hz: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float | None, device: str) -> Tensor:
+def mel_matrix(rate_hz: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float | None, device: str) -> Tensor:
+    """`mel_filterbank` as a tensor on a device."""
     with torch.inference_mode(False):
         return torch.from_numpy(mel_filterbank(rate_hz, n_fft, n_mels, fmin_hz, fmax_hz)).to(device)
 
@@ -72,7 +83,7 @@ def spectrogram(wav: Tensor, n_fft: int = 2048, hop: int = 512, win: int = 2048)
         batch = wav.float().reshape(-1, wav.shape[-1])
         padded = F.pad(batch.unsqueeze(1), (pad, pad), mode="reflect").squeeze(1)
         frames = torch.stft(
-            padded, n_fft, hop, win, _hann(win, str(wav.device)), center=False, onesided=True, return_complex=True
+            padded, n_fft, hop, win, hann(win, str(wav.device)), center=False, onesided=True, return_complex=True
         )
         power = frames.real.square() + frames.imag.square()
         magnitude = torch.sqrt(power + POWER_FLOOR)
@@ -85,7 +96,7 @@ def mel_from_spectrogram(
     """Natural-log mel of a linear magnitude [..., n_fft/2+1, T], floored at 1e-5; returns float32 [..., n_mels, T]."""
     n_fft = 2 * (spec.shape[-2] - 1)
     with torch.autocast(spec.device.type, enabled=False):
-        basis = _mel_matrix(rate_hz, n_fft, n_mels, fmin_hz, fmax_hz, str(spec.device))
+        basis = mel_matrix(rate_hz, n_fft, n_mels, fmin_hz, fmax_hz, str(spec.device))
         return torch.log(torch.clamp(basis @ spec.float(), min=MEL_FLOOR))
 
 

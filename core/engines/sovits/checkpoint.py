@@ -75,9 +75,7 @@ def write_tensors(path: Path, module: nn.Module, metadata: Mapping[str, str] | N
         save_file(tensors, temporary, metadata={"format": "pt", **(metadata or {})})
 
 
-def load_generator(
-    path: Path, config: SovitsConfig, *, for_inference: bool = False, device: str = "cpu"
-) -> nn.Module:
+def load_generator(path: Path, config: SovitsConfig, *, for_inference: bool = False, device: str = "cpu") -> nn.Module:
     """A generator with the weights of `path` (.pth or .safetensors), on `device`, in float32.
 
     `for_inference` prepares it (`prepare_for_inference`) and accepts a released file without `enc_q`. Half-precision

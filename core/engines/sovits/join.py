@@ -105,7 +105,7 @@ def follow_loudness(out: NDArray[np.float32], source: NDArray[np.float32], rate_
     if share == 1.0:
         return
     hop = rate_hz // 2
-    wanted, given = (_levels(x, hop) for x in (source, out))
+    wanted, given = (levels(x, hop) for x in (source, out))
     block = 60 * rate_hz
     for start in range(0, out.size, block):
         at = np.arange(start, min(start + block, out.size))
@@ -114,7 +114,7 @@ def follow_loudness(out: NDArray[np.float32], source: NDArray[np.float32], rate_
         out[at[0] : at[-1] + 1] *= (level_in ** (1.0 - share) * level_out ** (share - 1.0)).astype(np.float32)
 
 
-def _levels(x: NDArray[np.float32], hop: int) -> NDArray[np.float64]:
+def levels(x: NDArray[np.float32], hop: int) -> NDArray[np.float64]:
     """RMS of frames of 2 * hop around every multiple of hop, zeros beyond the ends: [N // hop + 1]."""
     n_hops = x.size // hop + 2
     energy = np.zeros(n_hops + 1)

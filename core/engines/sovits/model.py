@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from core.engines.sovits.config import SovitsConfig
 from core.engines.sovits.encoders import PitchDecoder, PosteriorEncoder, PriorEncoder
 from core.engines.sovits.pitch import coarse_f0, hz_of_log_f0, log_f0, normalize_log_f0
-from core.errors import Unavailable
 from core.nn.fast_hifigan import FastNsfHifiGan, supported
-from core.nn.flow import CouplingFlow, ResidualFlow
+from core.nn.flow import CouplingFlow, ResidualFlow, TransformerFlow
 from core.nn.hifigan import NsfHifiGan
 from core.nn.masks import cut, length_mask, random_starts
 from core.nn.noise import Noise, as_noise
+from core.nn.snake_hifigan import SnakeNsfHifiGan
 from core.nn.weight_norm import fold_weight_norm
 
 SEGMENT_FRAMES = 20
@@ -164,11 +164,8 @@ class SovitsGenerator(nn.Module):
 def build_decoder(config: SovitsConfig) -> NsfHifiGan:
     """The decoder that the config names."""
     model = config.model
-    if model.vocoder_name != "nsf-hifigan":
-        raise Unavailable(
-            f"the vocoder {model.vocoder_name!r} is not supported yet", "Use a model with vocoder_name nsf-hifigan."
-        )
-    return NsfHifiGan(
+    decoder = SnakeNsfHifiGan if model.vocoder_name == "nsf-snake-hifigan" else NsfHifiGan
+    return decoder(
         model.inter_channels,
         model.upsample_initial_channel,
         model.upsample_rates,
@@ -185,7 +182,17 @@ def build_flow(config: SovitsConfig) -> CouplingFlow:
     """The flow that the config asks for."""
     model = config.model
     if model.use_transformer_flow:
-        raise Unavailable("a transformer flow is not supported yet", "Use a model with use_transformer_flow false.")
+        return TransformerFlow(
+            model.inter_channels,
+            model.hidden_channels,
+            model.filter_channels,
+            model.n_heads,
+            model.n_layers_trans_flow,
+            model.n_flow_layer,
+            model.gin_channels,
+            dropout=model.p_dropout,
+            shared=model.flow_share_parameter,
+        )
     return ResidualFlow(
         model.inter_channels,
         model.hidden_channels,

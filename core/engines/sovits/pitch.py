@@ -9,12 +9,13 @@ F0_MIN_HZ, F0_MAX_HZ = 50.0, 1100.0
 N_BINS = 256
 
 
-def _mel(hz: float) -> float:
+def mel_of_hz(hz: float) -> float:
+    """The mel scale that the pitch embedding is spaced on."""
     return 1127.0 * math.log(1.0 + hz / 700.0)
 
 
-_SCALE = (N_BINS - 2) / (_mel(F0_MAX_HZ) - _mel(F0_MIN_HZ))
-_OFFSET = _mel(F0_MIN_HZ) * _SCALE - 1.0
+_SCALE = (N_BINS - 2) / (mel_of_hz(F0_MAX_HZ) - mel_of_hz(F0_MIN_HZ))
+_OFFSET = mel_of_hz(F0_MIN_HZ) * _SCALE - 1.0
 
 
 def coarse_f0(f0: Tensor) -> Tensor:

@@ -13,11 +13,13 @@ FloatArray = NDArray[np.floating]
 _JUMP_RATIO = 2.0 ** (4 / 12)
 
 
-def interpolate(f0: FloatArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def interpolate(f0: FloatArray, frame_s: float | None = None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Bridge unvoiced stretches linearly; before the first and after the last voiced frame hold its value.
 
     Args:
         f0: [T] Hz, 0 where unvoiced.
+        frame_s: seconds a frame; given, the times of voiced frames are rounded to float32, as 4.1 does after pm, dio
+            and harvest (it moves values by a hundred-thousandth, and serves comparisons only).
 
     Returns:
         f0 interpolated [T] Hz (all 0 when nothing is voiced), and uv [T]: 1 voiced, 0 unvoiced.
@@ -27,7 +29,8 @@ def interpolate(f0: FloatArray) -> tuple[NDArray[np.float32], NDArray[np.float32
     known = np.flatnonzero(voiced)
     if known.size == 0:
         return np.zeros(f0.shape, np.float32), uv
-    filled = np.interp(np.arange(f0.size), known, f0[known])
+    times = known if frame_s is None else (known.astype(np.float32) * np.float32(frame_s)).astype(np.float64) / frame_s
+    filled = np.interp(np.arange(f0.size), times, f0[known])
     return filled.astype(np.float32), uv
 
 

@@ -47,7 +47,7 @@ def read_small(shared: Path, name: str) -> SmallGenerator:
     return SmallGenerator(name, config, load_file(f"{stem}.weights.safetensors"), load_file(f"{stem}.io.safetensors"))
 
 
-@pytest.fixture(scope="session", params=["base", "vol", "tiny_dw_share_vol"])
+@pytest.fixture(scope="session", params=["base", "vol", "tiny_dw_share_vol", "snake"])
 def small(request: pytest.FixtureRequest, shared_dir: Path) -> SmallGenerator:
     return read_small(shared_dir, request.param)
 

@@ -1,0 +1,126 @@
+"""The multi-period discriminator: logits and feature maps of two waveforms, and the losses made of them.
+
+The names of these cases are read by their words: which side (real or generated), which discriminator, which map.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.parity.base import AUDIO_FULL, Case, Folder, Quantity, Sheet, TensorCase, compare, tensor_cases
+from benchmarks.parity.recipe import rng
+from core.engines.sovits.losses import adversarial_loss, discriminator_loss, feature_loss
+from core.nn.discriminators import MultiPeriodDiscriminator
+
+_SEEDS = {"real": 71, "fake": 72}
+_SHAPE = (2, 1, 10240)
+_FAKE = {"g", "gen", "fake", "hat", "yhat", "generated", "fakes"}
+_REAL = {"r", "real", "y", "reals"}
+
+
+def find(folder: Folder) -> list[Case]:
+    """Cases with feature maps or logits."""
+    cases = tensor_cases(folder, lambda _case, keys: any("fmap" in key or "logit" in key for key in keys))
+    return [Case("discriminator", case.stem, partial(run, case)) for case in cases]
+
+
+def run(case: TensorCase) -> list[Quantity]:
+    """All comparisons of one discriminator."""
+    sheet = case.sheet()
+    model = MultiPeriodDiscriminator("spectral" in f"{case.stem} {case.metadata}")
+    case.fill(model)
+    waves = {side: _wave(sheet, side) for side in _SEEDS}
+    with torch.inference_mode():
+        results = {side: model(wave) for side, wave in waves.items()}
+    values = dict(_values(results))
+    for name in sheet.left():
+        _check(sheet, name, values)
+    return sheet.close()
+
+
+def _wave(sheet: Sheet, side: str) -> Tensor:
+    """A waveform: of the file if it is there, else of the recipe."""
+    for name in sheet.left():
+        if sheet.values[name].shape[-1] == _SHAPE[-1] and sheet.values[name].dim() >= 2 and _side(_words(name)) == side:
+            return sheet.given(name).reshape(-1, 1, _SHAPE[-1])
+    drawn = 0.1 * rng(_SEEDS[side]).standard_normal(_SHAPE)
+    return torch.from_numpy(np.clip(drawn, -1, 1).astype(np.float32))
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[._\[\]\s-]+|(?<=[a-z])(?=\d)", name.lower()) if word]
+
+
+def _side(words: list[str]) -> str:
+    if _FAKE & set(words):
+        return "fake"
+    return "real" if _REAL & set(words) else ""
+
+
+# (kind, side or whose loss, indices) -> value
+Values = dict[tuple[str, str, tuple[int, ...]], Tensor]
+Judged = tuple[list[Tensor], list[list[Tensor]]]
+
+
+def _values(results: dict[str, Judged]) -> Iterator[tuple[tuple[str, str, tuple[int, ...]], Tensor]]:
+    """(kind, side, indices) and value of everything that a case may hold."""
+    for side, (logits, maps) in results.items():
+        means = [torch.stack([part.abs().mean() for part in parts]) for parts in maps]
+        yield ("fmap", side, ()), torch.cat(means)
+        yield ("logit", side, ()), torch.cat([score.flatten() for score in logits])
+        for i, score in enumerate(logits):
+            yield ("logit", side, (i,)), score
+            yield ("fmap", side, (i,)), means[i]
+            for j, mean in enumerate(means[i]):
+                yield ("fmap", side, (i, j)), mean
+    (real, real_maps), (fake, fake_maps) = results["real"], results["fake"]
+    yield ("loss", "disc", ()), discriminator_loss(real, fake)
+    yield ("loss", "gen", ()), adversarial_loss(fake)
+    yield ("loss", "fm", ()), feature_loss(real_maps, fake_maps)
+    parts = {
+        "real": [(1 - r).square().mean() for r in real],
+        "fake": [f.square().mean() for f in fake],
+        "gen": [(1 - f).square().mean() for f in fake],
+    }
+    for side, terms in parts.items():
+        yield ("part", side, ()), torch.stack(terms)
+        for i, term in enumerate(terms):
+            yield ("part", side, (i,)), term
+
+
+def _kind(name: str, words: list[str]) -> tuple[set[str], set[str]]:
+    """What a name speaks of: kinds of value, and for losses whose (empty: any)."""
+    if "loss" not in name.lower():
+        return ({"fmap"} if "fmap" in name.lower() else {"logit"}), set()
+    if {"fm", "fmap", "feature", "feat"} & set(words):
+        return {"loss"}, {"fm"}
+    if any(word.startswith("disc") for word in words) or "d" in words:
+        return {"loss", "part"}, {"disc", "real", "fake"}
+    if any(word.startswith("gen") for word in words) or {"adv", "g"} & set(words):
+        return {"loss", "part"}, {"gen"}
+    return {"loss", "part"}, set()
+
+
+def _check(sheet: Sheet, name: str, values: Values) -> None:
+    """Compare a value with what its name means; where the name leaves several of that shape, with the closest."""
+    words, theirs = _words(name), sheet.values[name]
+    kinds, whose = _kind(name, words)
+    numbers, side = tuple(int(word) for word in words if word.isdigit()), _side(words)
+    fitting = [
+        value
+        for (kind, of, indices), value in values.items()
+        if kind in kinds
+        and (not whose or of in whose)
+        and ("loss" in kinds or not side or of == side)
+        and (not numbers or indices == numbers)
+        and value.numel() == theirs.numel()
+    ]
+    gaps = [compare(name, value.reshape(theirs.shape), theirs, AUDIO_FULL) for value in fitting]
+    if gaps:
+        best = min(range(len(gaps)), key=lambda index: gaps[index].difference)
+        note = f"closest of {len(gaps)}" if len(gaps) > 1 else ""
+        sheet.check(name, fitting[best].reshape(theirs.shape), AUDIO_FULL, note=note)
