@@ -76,6 +76,8 @@ def run_qa(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         {k: v for k, v in params.items() if k not in ("voice", "folder", "preset", "thresholds")}
     )
     limits = parse_thresholds(str(params.get("preset") or "svc"), params.get("thresholds"))
+    if options.report and Path(options.report).expanduser().is_dir():
+        raise BadInput(f"{options.report} is a folder.", "Name a file that ends in .html.", where="report")
     place, items = _find(params, options, ctx)
     figures, problems, n_new = _measure(place, items, options, ctx)
     around, not_measured = _surroundings(place, items, figures, limits, options, ctx)
@@ -329,8 +331,6 @@ def _report(
 ) -> Path:
     if options.report:
         target = Path(options.report).expanduser()
-        if target.is_dir():
-            raise BadInput(f"{target} is a folder.", "Name a file that ends in .html.", where="report")
     else:
         target = unique_path(place.reports / f"quality_{time.strftime('%Y-%m-%d_%H%M%S')}.html")
     write_report(target, Report(place.title, language, result, rows))
