@@ -8,7 +8,7 @@ from core.subtitles.cue import Cue, Finding
 from core.subtitles.scripts import one_line
 from core.subtitles.timecode import TimeLine, clock, time_line
 
-_QUOTE_CHARS = 60
+_QUOTE_CHARS = 200
 
 
 @dataclass
@@ -67,9 +67,8 @@ def read_blocks(
     for number, (at, found) in enumerate(times):
         mine, previous = index, index if index is not None else (previous or 0) + 1
         following, begin = bodies[number + 1], at + 1
-        index, stop = (None, following)
-        if following < len(lines):
-            index, stop = _index_above(lines, following, begin, previous, names)
+        at_end = following == len(lines)
+        index, stop = (None, following) if at_end else _index_above(lines, following, begin, previous, names)
         body = [(row + 1, line) for row, line in enumerate(lines[begin:stop], start=begin)]
         if isinstance(found, str):
             text = one_line([line for _, line in body])

@@ -68,7 +68,7 @@ class Parakeet(Recogniser):
         spans = speech_spans(audio, VadParams(threshold=threshold, exit_threshold=max(0.01, threshold - 0.15)))
         for start, end in pieces(spans, audio):
             check()
-            heard = self._model.recognize(audio[start:end], sample_rate=RATE_HZ)
+            heard = self._model.recognize(audio[start:end])
             yield from words_of(heard.tokens or [], heard.timestamps or [], start / RATE_HZ, end / RATE_HZ)
 
 
