@@ -28,6 +28,7 @@ _NEAR_BINS = 8  # coarse bins by which the end of a stretch may be off when the 
 _RUNNER_UP_S = 3.0
 _MIN_SHIFT_S = 0.12  # less is within what the search around each cue allows for
 _MIN_GAIN = 0.02
+_MIN_DRIFT_GAIN = 0.01
 _MIN_LIKENESS = 0.3
 _MIN_CONFIDENCE = 0.15
 
@@ -80,10 +81,11 @@ def detect(times_s: NDArray[np.float64], activity: Floats) -> Correction | None:
     times = np.asarray(times_s, np.float64)
     if times.shape[0] < MIN_CUES or activity.size * BIN_S < _NEAR_S or not activity.any():
         return None
-    found = _line(times, activity, with_drift=True)
-    if abs(found.drift - 1.0) * float(np.ptp(times)) < _MIN_SHIFT_S:
-        found = _line(times, activity, with_drift=False)
-    before, after = (_likeness(t, activity) for t in (times, found.apply(times)))
+    # A drift must earn its place: over a short file a wrong one fits nearly as well as none.
+    found, drifting = (_line(times, activity, with_drift=drift) for drift in (False, True))
+    before, after, drifted = (_likeness(t, activity) for t in (times, found.apply(times), drifting.apply(times)))
+    if abs(drifting.drift - 1.0) <= MAX_DRIFT and drifted >= after + _MIN_DRIFT_GAIN:
+        found, after = drifting, drifted
     shift = np.abs(found.apply(times) - times)[[0, -1]].max()
     claimed = shift >= _MIN_SHIFT_S and after >= max(_MIN_LIKENESS, before + _MIN_GAIN)
     return found if claimed and found.confidence >= _MIN_CONFIDENCE else None

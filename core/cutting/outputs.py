@@ -68,7 +68,8 @@ class FolderTarget:
             path.write_bytes(wav_bytes(audio, self._options.sample_rate))
         except OSError as err:
             raise _explained(err, path) from err
-        return {"temp": path, "duration": round(audio.size / self._options.sample_rate, 4), "cue": cue, "cut": cut}
+        duration = round(audio.size / self._options.sample_rate, 4)
+        return {"temp": path, "duration": duration, "cue": cue, "plan": cut.plan}
 
     def finish(self, made: Sequence[dict[str, Any]], report: dict[str, Any]) -> dict[str, Any]:
         """Give the clips their numbers, write lists, report and manifest. `report["cues"]` gets each `audio`.
@@ -86,7 +87,7 @@ class FolderTarget:
             self._placed.append(target)
             rows.append(self._row(item, target))
             lists.append(_list_line(rows[-1], self._speaker(item["cue"])))
-            by_position[item["cut"].plan.position]["audio"] = str(target.resolve())
+            by_position[item["plan"].position]["audio"] = str(target.resolve())
         if self._options.sovits:
             self._lay_out(made, self._placed)
         warning = put_broken_aside(self.folder, self._there.broken)
@@ -117,7 +118,7 @@ class FolderTarget:
 
     def _row(self, item: dict[str, Any], target: Path) -> dict[str, Any]:
         """One line of the manifest. `audio` is absolute: VoxCPM's training resolves others against its own folder."""
-        plan, cue = item["cut"].plan, item["cue"]
+        plan, cue = item["plan"], item["cue"]
         row = {
             "audio": str(target.resolve()),
             "text": cue.text,

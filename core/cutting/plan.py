@@ -28,11 +28,12 @@ MAX_CUE_S = 60.0
 _PAUSE_FRAMES = 15  # 150 ms: longer than the closure of a stop consonant, so that a pause is preferred to one
 _SOFT_DB = -40.0  # beside the loud frames of the cut: still part of a word where it joins it
 _STRONG_DB = -25.0  # a vowel or a loud consonant, never breath
-_SOFT_FRAMES = 6  # sound at an edge is taken for this long only, so that a cut stays close to the detector's,
-_SYLLABLE_FRAMES = 18  # unless it is loud for so long that a syllable would be lost
+_SOFT_FRAMES = 3  # sound at an edge is taken for this long only, so that a cut stays close to the detector's,
+_SYLLABLE_FRAMES = 15  # unless it is loud for so long that a syllable would be lost
 _WORD_FRAMES = 12  # loud sound of this length that the detector holds for speech is a word, however short
 _WORD_GAP_FRAMES = 30
 _OVER_NOISE = 4.0  # in power: sound must stand out of the noise to count
+_LOUDEST_NOISE = 0.3
 _FRAGMENT_S = 0.1
 _EDGE_S = 0.03
 _OVERLAPPING = 0.5  # of the shorter cue: from here on two cues mean the same sound, and nothing parts them
@@ -230,7 +231,8 @@ def _levels(start_s: float, end_s: float, window: Window, envelope: Envelope) ->
     if not inside.size:
         return _Levels(np.inf, np.inf)
     loud = float(np.percentile(inside, 95))
-    noise = float(np.percentile(whole, 10)) * _OVER_NOISE
+    # Where nobody pauses the softest tenth is speech too, and must not pass for noise as loud as the voice.
+    noise = min(float(np.percentile(whole, 10)) * _OVER_NOISE, loud * _LOUDEST_NOISE)
     return _Levels(*(max(noise, loud * 10.0 ** (db / 10.0)) for db in (_SOFT_DB, _STRONG_DB)))
 
 

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +25,7 @@ from core.subtitles.cue import Cue, Finding
 
 if TYPE_CHECKING:
     from core.cutting.chapters import Chapter
-    from core.cutting.cutter import Cut, Heard
+    from core.cutting.cutter import Heard
     from core.cutting.offset import Correction
     from core.cutting.outputs import FolderTarget
     from core.cutting.voice_target import VoiceTarget
@@ -90,7 +91,7 @@ def run_slice(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         "minutes": report["summary"]["minutes"],
         "cues": len(cues),
         "not_cut": len(cues) - len(run.made),
-        "by_subtitle": sum(item["cut"].plan.source == "subtitle" for item in run.made),
+        "by_subtitle": sum(item["plan"].source == "subtitle" for item in run.made),
         "correction": report["correction"],
         "summary": report["summary"],
         "findings": report["findings"],
@@ -175,24 +176,25 @@ class _Run:
 
     def go(self, ctx: "JobContext") -> None:
         """Cut everything."""
-        for cuts, made, heard in _in_threads(self._one, self.recording.chapters(ctx), ctx):
-            for cut in cuts:
-                self.plans[cut.plan.position] = cut.plan
-                self.levels[cut.plan.position] = cut.level_db
-            self.made += made
+        for done, heard in _in_threads(self._one, self.recording.chapters(ctx), ctx):
+            for plan, level_db, made in done:
+                self.plans[plan.position], self.levels[plan.position] = plan, level_db
+                self.made += [made] if made else []
             for start_s, probabilities in heard:
                 self._activity.add(start_s, probabilities)
-        self.made.sort(key=lambda item: item["cut"].plan.position)
+        self.made.sort(key=lambda item: item["plan"].position)
 
-    def _one(self, chapter: "Chapter") -> "tuple[list[Cut], list[dict[str, Any]], Heard]":
-        from dataclasses import replace
-
+    def _one(self, chapter: "Chapter") -> "tuple[list[tuple[CuePlan, float, dict[str, Any] | None]], Heard]":
+        """Cut a chapter: (plan, level, what the target made) of each cue, and what was heard. No sound is kept."""
         from core.cutting.cutter import Cut, cut_chapter
 
         cuts, heard = cut_chapter(chapter, self.recording.times, self._options)
-        moved = [Cut(replace(cut.plan, position=self._kept[cut.plan.position]), cut.audio) for cut in cuts]
-        made = [self.target.write(cut, self.cues[cut.plan.position]) for cut in moved if cut.audio.size]
-        return [Cut(c.plan, c.audio[:0]) for c in moved], made, heard
+        done = []
+        for cut in cuts:
+            cut = Cut(replace(cut.plan, position=self._kept[cut.plan.position]), cut.audio)
+            made = self.target.write(cut, self.cues[cut.plan.position]) if cut.audio.size else None
+            done.append((cut.plan, cut.level_db, made))
+        return done, heard
 
     def correction(self) -> "Correction | None":
         """What the timing of the subtitles lacks, by what was heard."""
@@ -219,9 +221,11 @@ def _in_threads(
     work: "Callable[[Chapter], Result]", chapters: "Iterable[Chapter]", ctx: "JobContext"
 ) -> Iterator[Result]:
     """The results of `work` in order. A few chapters are under way at once, so memory stays flat."""
+    from core.cutting.speech import one_thread_each
+
     n = ctx.settings.threads or min(_MAX_THREADS, os.cpu_count() or 1)
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(n) as pool:
+    with one_thread_each(), ThreadPoolExecutor(n) as pool:
         try:
             for chapter in chapters:
                 waiting.append(pool.submit(work, chapter))

@@ -10,9 +10,10 @@ its end: magnitudes of 4 short-time spectra (256 samples, hop 128) -> 3-tap conv
 2, 2, 1, ReLU) -> LSTM 128 -> ReLU -> one logit.
 """
 
+import contextlib
 import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -107,6 +108,15 @@ def probabilities(windows: Sequence[Floats]) -> list[Floats]:
         part = slice(start, start + _BLOCK_FRAMES)
         gates[part] = _encode(network, flat[part])
     return _recur(network, gates, counts)
+
+
+@contextlib.contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Keep the matrix products of callers that are threads themselves from starting threads: ten times slower here."""
+    import threadpoolctl
+
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def _by_package(window: Floats) -> Floats:

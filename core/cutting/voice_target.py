@@ -115,7 +115,7 @@ class VoiceTarget:
             verdict=verdict,
             reasons=reasons,
         )
-        return {"clip": clip, "bandwidth_hz": quality.bandwidth_hz, "duration": duration, "cut": cut}
+        return {"clip": clip, "bandwidth_hz": quality.bandwidth_hz, "duration": duration, "plan": cut.plan}
 
     def finish(self, made: Sequence[dict[str, Any]], report: dict[str, Any]) -> dict[str, Any]:
         """Put the clips into the table. They replace those of the same recording, unless the options say append; a
@@ -138,7 +138,7 @@ class VoiceTarget:
         here = [clip for clip in listed if clip.id in {made.id for made in clips}]
         by_position = {entry["position"]: entry for entry in report["cues"]}
         for item in made:
-            by_position[item["cut"].plan.position]["audio"] = str(self._voice.path.resolve() / item["clip"].audio)
+            by_position[item["plan"].position]["audio"] = str(self._voice.path.resolve() / item["clip"].audio)
         path = self._voice.transcripts / f"{safe_name(Path(self._source).stem, 'recording')}.cuts.json"
         atomic.write_json(path, report)
         kept = {clip.audio for clip in listed}

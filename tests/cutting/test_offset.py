@@ -1,0 +1,81 @@
+"""Injected offsets and drifts are found within 0.1 s over the whole file; none is claimed where there is none."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.cutting.offset import BIN_S, Activity, Correction, detect
+from core.cutting.speech import FRAME_S
+
+TOLERANCE_S = 0.1
+
+
+def conversation(seed: int, minutes: float) -> tuple[np.ndarray, np.ndarray]:
+    """(times [n, 2] of utterances, activity with missed and false frames)."""
+    rng = np.random.default_rng(seed)
+    times, now = [], float(rng.uniform(1, 20))
+    while now < minutes * 60:
+        length = float(rng.uniform(1, 7))
+        times.append((now, now + length))
+        now += length + float(rng.uniform(0.2, 2.0))
+    activity = np.zeros(round((now + 5) / BIN_S), np.float32)
+    for start, end in times:
+        activity[round(start / BIN_S) : round(end / BIN_S)] = 1.0
+    wrong = rng.random(activity.size) < 0.1
+    activity[wrong] = 1.0 - activity[wrong]
+    return np.array(times) + rng.uniform(-0.08, 0.08, (len(times), 2)), activity
+
+
+@given(
+    st.integers(0, 50),
+    st.floats(2, 25),
+    st.one_of(st.floats(-45, -0.25), st.floats(0.25, 45)),
+    st.sampled_from([1.0, 1.0005, 0.999, 25 / 24, 24 / 25, 25 / 23.976]),
+)
+@settings(max_examples=12)
+def test_offset_and_drift_are_found(seed: int, minutes: float, offset: float, drift: float) -> None:
+    times, activity = conversation(seed, minutes)
+    wrong = (times - offset) / drift
+    wrong = wrong[wrong[:, 0] >= 0]
+    found = detect(wrong, activity)
+    assert found is not None
+    assert np.abs(found.apply(wrong) - (wrong * drift + offset)).max() < TOLERANCE_S
+    assert 0 < found.confidence <= 1
+
+
+@given(st.integers(0, 50), st.floats(2, 25))
+@settings(max_examples=8)
+def test_none_is_claimed_on_aligned_subtitles(seed: int, minutes: float) -> None:
+    assert detect(*conversation(seed, minutes)) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_none_is_claimed_on_subtitles_of_another_recording(seed: int) -> None:
+    times, _ = conversation(seed, 10)
+    _, activity = conversation(seed + 100, 10)
+    assert detect(times, activity) is None
+
+
+def test_none_is_claimed_on_too_little() -> None:
+    times, activity = conversation(0, 5)
+    assert detect(times[:3], activity) is None
+    assert detect(times, np.zeros(0, np.float32)) is None
+    assert detect(times, np.zeros_like(activity)) is None
+    assert detect(times, np.ones_like(activity)) is None
+
+
+def test_corrected_times_are_never_negative() -> None:
+    assert Correction(-5.0, 1.0, 1.0).apply(np.array([[1.0, 9.0]])).tolist() == [[0.0, 4.0]]
+
+
+def test_activity_is_put_together_in_any_order() -> None:
+    activity = Activity()
+    activity.add(2000.0, np.full(100, 0.5, np.float32))
+    activity.add(1000.0, np.zeros(100, np.float32))
+    activity.add(2000.0 + 50 * FRAME_S, np.full(20, 0.9, np.float32))
+    values = activity.values
+    assert values.size == round((2000.0 + 100 * FRAME_S) / BIN_S)
+    assert values[round(2000.5 / BIN_S)] == 0.5
+    assert values[round((2000.0 + 60 * FRAME_S) / BIN_S)] == np.float32(0.9)
+    assert values[round(1500 / BIN_S)] == 0.0
