@@ -12,6 +12,7 @@ from core.subtitles import ass, srt, vtt
 from core.subtitles.cue import Format, Parsed
 from core.subtitles.encoding import decode
 from core.subtitles.lines import Notes, settle, split_lines
+from core.subtitles.rolling import unroll
 
 MOST_BYTES = 32 << 20
 """Larger files are no subtitles: a day of speech is 3 MB."""
@@ -39,7 +40,7 @@ def parse_text(
         raws = srt.read(lines, notes, paragraphs=paragraphs)
     else:
         raws = (vtt if kind == "vtt" else ass).read(lines, notes)
-    cues, findings = settle(raws, notes, duration_ms)
+    cues, findings = settle(unroll(raws, notes), notes, duration_ms)
     return Parsed(cues, findings, kind, encoding)
 
 
