@@ -7,6 +7,7 @@ with soundfile, probe the file twice (by ffprobe where it is installed, else by 
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ BUFFER_S = 0.1
 SILENCE_S = 0.2
 
 
-def slice_plainly(audio_path: Path, times: list[tuple[float, float]], out: Path) -> list[tuple[float, float]]:
-    """Cut; returns the times of the cuts, by speech or (where none is found) by the subtitle."""
+def slice_plainly(
+    audio_path: Path, times: list[tuple[float, float]], out: Path
+) -> tuple[list[tuple[float, float]], float]:
+    """Cut; returns the times of the cuts, by speech or (where none is found) by the subtitle, and the seconds that
+    went into probing."""
     import soundfile
     import torch
     import torchaudio
@@ -30,7 +34,7 @@ def slice_plainly(audio_path: Path, times: list[tuple[float, float]], out: Path)
         audio = audio.mean(axis=1)
     resample = torchaudio.transforms.Resample(rate, 16000)
     silence = np.zeros(int(SILENCE_S * rate))
-    cuts, rows = [], []
+    cuts, rows, probing_s = [], [], 0.0
     for number, (start, end) in enumerate(times, start=1):
         first, last = int(max(0.0, start - BUFFER_S) * rate), int(min(len(audio) / rate, end + BUFFER_S) * rate)
         window = resample(torch.from_numpy(audio[first:last].astype(np.float32)))
@@ -40,11 +44,13 @@ def slice_plainly(audio_path: Path, times: list[tuple[float, float]], out: Path)
         path = out / f"{number:04d}.wav"
         piece = audio[int(start * rate) : int(end * rate)]
         soundfile.write(path, np.concatenate([silence, piece, silence]), rate)
+        started = time.perf_counter()
         _, duration = (_probe(path, ffprobe) for _ in range(2))
+        probing_s += time.perf_counter() - started
         rows.append({"audio": str(path), "text": "", "duration": round(duration, 2)})
         cuts.append((start, end))
     (out / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return cuts
+    return cuts, probing_s
 
 
 def _probe(path: Path, ffprobe: str | None) -> float:

@@ -130,8 +130,9 @@ def _child(kind: str, audio: Path, subs: Path, out: Path) -> dict[str, Any]:
 
         load_silero_vad()
         started, computed = time.perf_counter(), _cpu_s()
-        cuts = slice_plainly(audio, times, out)
+        cuts, probing_s = slice_plainly(audio, times, out)
     else:
+        probing_s = 0.0
         from core.cutting import cutter, outputs, speech  # noqa: F401
         from core.cutting.slice import run_slice
         from core.jobs.context import ForegroundContext
@@ -146,6 +147,7 @@ def _child(kind: str, audio: Path, subs: Path, out: Path) -> dict[str, Any]:
     return {
         "wall_s": time.perf_counter() - started,
         "cpu_s": _cpu_s() - computed,
+        "probing_s": probing_s,
         "peak_rss_mb": round(peak_rss_bytes() / 1e6, 1),
         "cuts": cuts,
     }
@@ -175,6 +177,7 @@ def compare(place: Path, minutes: float, speaker: str, rounds: int) -> dict[str,
         **figures,
         "ratio_wall": round(figures["plain_wall_s"] / figures["ours_wall_s"], 2),
         "ratio_cpu": round(figures["plain_cpu_s"] / figures["ours_cpu_s"], 2),
+        "plain_probing_s": round(statistics.median(one["probing_s"] for one in taken["plain"]), 3),
         "agreement": round(agreement(ours, plain), 4),
         **{f"ours_{name}": value for name, value in against_truth(audio, truth, ours).items()},
         **{f"plain_{name}": value for name, value in against_truth(audio, truth, plain).items()},
@@ -236,7 +239,7 @@ def markdown(figures: dict[str, Any]) -> str:
     """The page of the results."""
     rows = [
         f"| {c['recording']} ({c['seconds'] / 60:.0f} min, {c['cues']} cues) | {c['plain_wall_s']:.2f} / "
-        f"{c['plain_cpu_s']:.2f} | {c['ours_wall_s']:.2f} / {c['ours_cpu_s']:.2f} | **{c['ratio_wall']:.1f}** / "
+        f"{c['plain_cpu_s']:.2f} ({c['plain_probing_s']:.2f} probing) | {c['ours_wall_s']:.2f} / {c['ours_cpu_s']:.2f} | **{c['ratio_wall']:.1f}** / "
         f"{c['ratio_cpu']:.1f} | {c['agreement']:.1%} | {c['plain_recall']:.2%} | {c['ours_recall']:.2%} | "
         f"{c['ours_foreign_s']:.2f} s |"
         for c in figures["comparisons"]
