@@ -25,6 +25,8 @@ def frame_labels(phones: list[Phone], n_frames: int) -> np.ndarray:
 def with_halves(labels: np.ndarray) -> np.ndarray:
     """Tells the first and the second half of each phone apart: a phone moves while it sounds."""
     out = labels.copy()
+    if not len(labels):
+        return out
     edges = np.flatnonzero(np.concatenate([[True], labels[1:] != labels[:-1], [True]]))
     for start, end in pairwise(edges):
         middle = (start + end + 1) // 2

@@ -30,7 +30,7 @@ def _text(file: BinaryIO) -> str:
 
 
 def read_encoder(path: Path) -> dict[str, Tensor]:
-    """The encoder's tensors of a CTranslate2 ``model.bin`` (version 6) as float32, without ``encoder/`` in their names."""
+    """The encoder's tensors of a CTranslate2 ``model.bin`` (version 6) as float32; names without ``encoder/``."""
     tensors = {}
     with path.open("rb") as file:
         _numbers(file, "I")
