@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import soxr
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from core.features.encoders.builtin import HOP, BuiltinEncoder, level_free, mel_bank, power_spectrum
 from tools.encoder.corpus import read_clip, split_held_out
 from tools.encoder.probes import Featurizer, Spoken, espeak_material, phone_probe, speaker_probe
-from tools.encoder.teacher import Teacher, Units
+from tools.encoder.teacher import Projection, Teacher, Units, load_targets
 from tools.encoder.texts import SENTENCES
 
 
@@ -53,9 +52,11 @@ def to_wav(clip: np.ndarray) -> Tensor:
     return torch.from_numpy(clip.astype(np.float32) / 32768)
 
 
-def agreement(encoder: BuiltinEncoder, clips: list[np.ndarray], teacher: Teacher, units: Units) -> dict[str, float]:
+def agreement(
+    encoder: BuiltinEncoder, clips: list[np.ndarray], teacher: Teacher, project: Projection, units: Units
+) -> dict[str, float]:
     """Top-1 and top-3 agreement with the teacher's nearest unit (its features less the voice's mean)."""
-    features = torch.from_numpy(np.concatenate(teacher.features(clips))).float()
+    features = project(torch.from_numpy(np.concatenate(teacher.features(clips))).float())
     soft = units.soft(features - features.mean(0))
     logits = torch.cat([encoder.logits(to_wav(c)) for c in clips])
     hit = logits.topk(3).indices == soft.argmax(1)[:, None]
@@ -138,12 +139,11 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     encoder = BuiltinEncoder(args.encoder)
-    tensors = load_file(args.units)
-    units = Units(tensors["projection"].float(), tensors["centroids"].float(), float(tensors["scale"]))
+    project, units = load_targets(args.units)
     voices = unseen_voices(args.shared)
-    teacher = Teacher(args.threads)
+    teacher = Teacher()
     result: dict[str, object] = {"fingerprint": encoder.fingerprint, "made": time.strftime("%Y-%m-%d %H:%M")}
-    result["agreement"] = {name: agreement(encoder, clips, teacher, units) for name, clips in voices.items()}
+    result["agreement"] = {name: agreement(encoder, clips, teacher, project, units) for name, clips in voices.items()}
     print(result["agreement"], flush=True)
     result["probes"] = probe_all(encoder, voices["joe"])
     result["rtf_one_thread"] = speed(encoder)

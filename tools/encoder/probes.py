@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from tools.encoder.corpus import ESPEAK_TEST_VARIANTS
-from tools.encoder.espeak import Espeak, Phone
+from tools.encoder.espeak import Espeak
+from tools.encoder.phones import frame_labels
 from tools.encoder.texts import SENTENCES
 
 HOP = 320
@@ -29,16 +30,6 @@ class Spoken:
     sentence: int
     wav: Tensor
     phones: np.ndarray
-
-
-def frame_labels(phones: list[Phone], n_frames: int) -> np.ndarray:
-    """The phone that sounds at the centre of each unit frame, stress and length marks removed; "" for pauses."""
-    labels = np.full(n_frames, "", dtype="<U8")
-    for phone, after in zip(phones, [*phones[1:], None], strict=True):
-        start = int(np.ceil(phone.start_s * 50))
-        end = n_frames if after is None else int(np.ceil(after.start_s * 50))
-        labels[start:end] = phone.symbol.strip("',_:;|-!%=")
-    return labels
 
 
 def espeak_material(dialect: str = "en-us", language: str = "en") -> list[Spoken]:

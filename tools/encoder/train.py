@@ -1,4 +1,4 @@
-"""Trains the built-in encoder from nothing.
+"""Trains the built-in encoder, from the recogniser's lower layers on.
 
 ``python -m tools.encoder.train --shared ../shared --out pretrain/builtin``
 
@@ -24,25 +24,39 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.features.encoders.builtin import FORMAT_VERSION, HOP, UnitNet, level_free, mel_bank, power_spectrum
+from core.features.encoders.builtin import (
+    FORMAT_VERSION,
+    HOP,
+    UnitNet,
+    dequantise,
+    level_free,
+    mel_bank,
+    power_spectrum,
+    quantise,
+)
 from tools.encoder.augment import Augment
 from tools.encoder.corpus import build, load_voice, read_clip, split_held_out
-from tools.encoder.teacher import Teacher, Units, fit_units, joint_features, teach
+from tools.encoder.phones import labelled_speech
+from tools.encoder.teacher import Projection, Teacher, Units, fit_units, joint_features, load_targets, teach
+from tools.encoder.whisper import start_from_whisper
 
 KIND_WEIGHTS = {"natural": 0.3, "shifted": 0.4, "espeak": 0.18, "flite": 0.06, "festival": 0.06}
 LOG_FLOOR = 1e-9
+RARE_PHONE_FRAMES = 100
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What a training run may choose."""
 
-    minutes: float = 17.0
-    batch: int = 20
-    segment_frames: int = 160
-    peak_rate: float = 2e-3
-    warmup_steps: int = 150
-    weight_decay: float = 0.03
+    minutes: float = 40.0
+    batch: int = 16
+    segment_frames: int = 192
+    peak_rate: float = 3e-4
+    new_rate_factor: float = 5.0
+    """Head and distances begin anew and learn this much faster."""
+    warmup_steps: int = 60
+    weight_decay: float = 0.01
     threads: int = 2
     seed: int = 1
     temperature: float = 1.0
@@ -94,9 +108,9 @@ class Data:
 class Check:
     """Agreement with the teacher's nearest unit on one unseen voice."""
 
-    def __init__(self, name: str, paths: list[Path], units: Units, teacher: Teacher) -> None:
-        clips = [c for c in map(read_clip, paths) if len(c) < 29 * 16000]
-        features = torch.from_numpy(np.concatenate(teacher.features(clips))).float()
+    def __init__(self, name: str, clips: list[np.ndarray], project: Projection, units: Units, teacher: Teacher) -> None:
+        clips = [c for c in clips if len(c) < 29 * 16000]
+        features = project(torch.from_numpy(np.concatenate(teacher.features(clips))).float())
         self.name = name
         self.wanted = units.distances(features - features.mean(0)).argmin(1)
         self._mels = [power_spectrum(torch.from_numpy(c.astype(np.float32) / 32768)) @ mel_bank() for c in clips]
@@ -115,9 +129,14 @@ def train(
     """Trains for ``recipe.minutes``, from the weights of ``start`` if given; returns the network and a log."""
     torch.manual_seed(recipe.seed)
     net = UnitNet()
-    if start is not None:
-        net.load_state_dict({name: weight.float() for name, weight in load_file(start).items()})
-    optimiser = torch.optim.AdamW(net.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
+    if start is None:
+        start_from_whisper(net)
+    else:
+        net.load_state_dict(dequantise(load_file(start)))
+    new = [p for name, p in net.named_parameters() if name.startswith("head") or name.endswith("distance_bias")]
+    old = [p for p in net.parameters() if all(p is not other for other in new)]
+    groups = [{"params": old, "factor": 1.0}, {"params": new, "factor": recipe.new_rate_factor}]
+    optimiser = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
     augment = Augment(recipe.seed)
     log: list[dict[str, float]] = []
     begin, step, losses, last_check = time.monotonic(), 0, [], 0.0
@@ -125,7 +144,7 @@ def train(
         warmth = min(1, (step + 1) / recipe.warmup_steps)
         rate = recipe.peak_rate * warmth * (0.505 + 0.495 * math.cos(math.pi * done))
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         spectra, targets, shifted = data.draw(recipe.batch, recipe.segment_frames)
         loss = F.cross_entropy(net(augment(spectra, shifted)).flatten(0, 1), targets.flatten(0, 1))
         optimiser.zero_grad(set_to_none=True)
@@ -151,7 +170,7 @@ def export(net: UnitNet, out: Path, recipe: Recipe, log: list[dict[str, float]],
     out.mkdir(parents=True, exist_ok=True)
     settings = {"temperature": recipe.temperature, "hop": HOP, "sample_rate_hz": 16000}
     metadata = {"format_version": str(FORMAT_VERSION), "name": "builtin", "settings": json.dumps(settings)}
-    save_file({k: v.half().contiguous() for k, v in net.state_dict().items()}, out / "encoder.safetensors", metadata)
+    save_file(quantise(net.state_dict()), out / "encoder.safetensors", metadata)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     data = (out / "encoder.safetensors").read_bytes()
     story = {
@@ -168,25 +187,34 @@ def export(net: UnitNet, out: Path, recipe: Recipe, log: list[dict[str, float]],
     (out / "encoder.json").write_text(json.dumps(story, indent=1) + "\n")
 
 
-def prepare_units(features: dict[str, Tensor], path: Path) -> Units:
-    """The units of this corpus; kept in ``path`` so that evaluation uses the same ones."""
+def prepare_targets(teacher: Teacher, folder: Path, path: Path) -> tuple[Projection, Units]:
+    """Discriminant and units of this corpus; kept in ``path`` so that evaluation uses the same ones."""
     if not path.exists():
-        own = [f for name, f in features.items() if not name.startswith("shifted")]
-        made = fit_units(torch.cat(own))
-        parts = {"projection": made.projection.contiguous(), "centroids": made.centroids}
-        save_file(parts | {"scale": torch.tensor(made.scale)}, path)
-    tensors = load_file(path)
-    return Units(tensors["projection"], tensors["centroids"], float(tensors["scale"]))
+        clips, labels, voices = labelled_speech()
+        features = teacher.features(clips)
+        lengths = [len(f) for f in features]
+        of_frame = np.concatenate([row[:n] for row, n in zip(labels, lengths, strict=True)])
+        voice_of_frame = np.repeat(np.array(voices), lengths)
+        names, counts = np.unique(of_frame, return_counts=True)
+        keep = np.isin(of_frame, names[counts >= RARE_PHONE_FRAMES])
+        x = torch.from_numpy(np.concatenate(features)[keep]).float()
+        project = Projection.fit(x, of_frame[keep], voice_of_frame[keep])
+        joint = joint_features(folder, project)
+        units = fit_units(torch.cat([f for name, f in joint.items() if not name.startswith("shifted")]))
+        parts = {"projection": project.matrix.half(), "centroids": units.centroids}
+        save_file({k: v.contiguous() for k, v in parts.items()} | {"scale": torch.tensor(units.scale)}, path)
+    return load_targets(path)
 
 
-def unseen_checks(shared: Path, units: Units, teacher: Teacher, limit: int = 60) -> list[Check]:
+def unseen_checks(shared: Path, project: Projection, units: Units, teacher: Teacher, limit: int = 60) -> list[Check]:
     """Allison's held-out clips and some of the Italian speaker's."""
     allison = shared / "data" / "en_US_f_Allison"
     _, held = split_held_out(json.loads((allison / "index.json").read_text()))
     carlo = sorted((shared / "data" / "it_IT_m_Carlo").glob("*.flac"))
+    some = carlo[:: max(1, len(carlo) // limit)]
     return [
-        Check("allison_held_out", [allison / name for name in held], units, teacher),
-        Check("carlo", carlo[:: max(1, len(carlo) // limit)], units, teacher),
+        Check("allison_held_out", [read_clip(allison / name) for name in held], project, units, teacher),
+        Check("carlo", [read_clip(path) for path in some], project, units, teacher),
     ]
 
 
@@ -205,9 +233,11 @@ def main() -> None:
     recipe = Recipe(minutes=args.minutes, threads=args.threads, peak_rate=args.peak_rate, seed=args.seed)
     torch.set_num_threads(recipe.threads)
     corpus = build(args.shared, args.cache)
-    features = joint_features(teach(corpus, args.cache, recipe.threads))
-    units = prepare_units(features, args.cache / "units.safetensors")
-    checks = unseen_checks(args.shared, units, Teacher(recipe.threads))
+    folder = teach(corpus, args.cache, recipe.threads)
+    teacher = Teacher()
+    project, units = prepare_targets(teacher, folder, args.cache / "units.safetensors")
+    features = joint_features(folder, project)
+    checks = unseen_checks(args.shared, project, units, teacher)
     data = Data(corpus, features, units, recipe.seed)
     minutes = sum(len(f) for f in features.values()) / 50 / 60
     print(f"{minutes:.0f} minutes of {len(features)} voices ready", flush=True)

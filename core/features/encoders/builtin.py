@@ -1,9 +1,10 @@
 """The content encoder that ships with the studio.
 
-A small convolutional network reads log-mels and says, 50 times a second, how much the
-sound is like each of 256 speech units. What comes out is the square root of those
-probabilities: a code of *what* is said with little left of *who* says it. Made by
-``tools/encoder``; data, figures and licence are in ``pretrain/builtin/README.md``.
+The lower part of a speech recogniser's encoder, retrained: it reads log-mels and says,
+50 times a second, how much the sound is like each of 256 speech units. What comes out is
+the square root of those probabilities: a code of *what* is said with little left of *who*
+says it. Made by ``tools/encoder``; data, figures and licence are in
+``pretrain/builtin/README.md``.
 
 Shapes: N samples at 16 kHz, M mel frames (100 a second), T = N // 320 unit frames,
 K mel bands, H width, C = 256 units. Unit frame i is centred on sample 320 * i.
@@ -33,41 +34,45 @@ N_FFT = 512
 WINDOW_SAMPLES = 400
 N_MELS = 80
 UNITS = 256
-WIDTH = 256
-EXPANSION = 3
-KERNEL = 7
-DILATIONS = (1, 2, 1, 2, 1, 2, 1, 2)
+WIDTH = 384
+HEADS = 6
+EXPANSION = 4
+LAYERS = 2
+REACH = 64
+"""Unit frames that a layer attends to on either side (1.28 s); also its block length."""
 LEVEL_REACH = 100
 """Mel frames each side (1 s) over which the level is measured."""
-LEVEL_FLOOR = 2e-4
+LEVEL_FLOOR = 1.5e-6
 """Mean mel power under which sound counts as silence: white noise of about -65 dBFS."""
 RELATIVE_FLOOR = 1e-5
-CONTEXT_FRAMES = 100
-"""Unit frames of context around a window; the reach is 36 (network) + 50 (level) + 3 (mel)."""
-WINDOW_FRAMES = 1500
-FORMAT_VERSION = 1
+CONTEXT_FRAMES = 192
+"""Unit frames of context around a window; the reach is 2 * 64 (attention) + 50 (level) + 4 (mel, entry)."""
+WINDOW_FRAMES = 768
+FORMAT_VERSION = 2
+BREAK_HZ, HZ_A_MEL, LOG_STEP = 1000.0, 200 / 3, math.log(6.4) / 27
+"""Slaney's mel scale (Auditory Toolbox, 1998): linear up to 1 kHz, then 27 mels for a factor of 6.4."""
+
+
+def _mel_to_hz(mel: Tensor) -> Tensor:
+    bend = BREAK_HZ / HZ_A_MEL
+    return torch.where(mel < bend, mel * HZ_A_MEL, BREAK_HZ * torch.exp((mel - bend).clamp(min=0) * LOG_STEP))
 
 
 def mel_bank(warp: float = 1.0) -> Tensor:
-    """Triangular filters on the mel scale of O'Shaughnessy, [N_FFT // 2 + 1, K].
+    """Triangular filters of equal area on Slaney's mel scale, [N_FFT // 2 + 1, K].
 
     Args:
         warp: the frequency axis of the sound is stretched by this factor before it is
             filtered (1.1: formants move up by a tenth). Training uses it; what is moved
             beyond 8 kHz is lost, what is missing stays empty.
-
-    Half the width of a filter is the distance to its neighbour, but at least 50 Hz: the
-    lowest filters would otherwise fall between two bins.
     """
-    top_mel = 2595 * math.log10(1 + SAMPLE_RATE_HZ / 2 / 700)
-    centres = 700 * (10 ** (torch.linspace(0, top_mel, N_MELS + 2, dtype=torch.float64) / 2595) - 1)
+    top_mel = BREAK_HZ / HZ_A_MEL + math.log(SAMPLE_RATE_HZ / 2 / BREAK_HZ) / LOG_STEP
+    edges = _mel_to_hz(torch.linspace(0, top_mel, N_MELS + 2, dtype=torch.float64))
     bins_hz = torch.linspace(0, SAMPLE_RATE_HZ / 2, N_FFT // 2 + 1, dtype=torch.float64)[:, None] * warp
-    centre = centres[1:-1]
-    below = (centre - centres[:-2]).clamp(min=50)
-    above = (centres[2:] - centre).clamp(min=50)
-    rising = 1 - (centre - bins_hz) / below
-    falling = 1 - (bins_hz - centre) / above
-    return torch.minimum(rising, falling).clamp(min=0).float()
+    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+    rising = (bins_hz - low) / (centre - low)
+    falling = (high - bins_hz) / (high - centre)
+    return (torch.minimum(rising, falling).clamp(min=0) * 2 / (high - low)).float()
 
 
 @lru_cache(maxsize=1)
@@ -87,52 +92,111 @@ def power_spectrum(wav: Tensor) -> Tensor:
 
 
 def level_free(mel: Tensor) -> Tensor:
-    """[B, M, K] mel power to the network's input: log, relative to the mean level within a second.
+    """[B, M, K] mel power to the network's input: log10, relative to the mean level within a second.
 
     Dividing by the local level makes the units independent of gain without looking at the
-    whole utterance, so a one-second chunk and an hour are treated alike.
+    whole utterance, so a one-second chunk and an hour are treated alike. Offset and scale
+    bring speech to where the recogniser had it: (log10 + 4) / 4 at a usual level of -8 dB.
     """
-    energy = mel.sum(-1, keepdim=True).transpose(1, 2)
+    energy = mel.mean(-1, keepdim=True).transpose(1, 2)
     size = 2 * LEVEL_REACH + 1
     level = F.avg_pool1d(energy, size, stride=1, padding=LEVEL_REACH, count_include_pad=False).transpose(1, 2)
-    return (torch.log(mel / level.clamp(min=LEVEL_FLOOR * N_MELS) + RELATIVE_FLOOR) + 6) / 3
+    return (torch.log10(mel / level.clamp(min=LEVEL_FLOOR) + RELATIVE_FLOOR) + 3.2) / 4
 
 
-class Block(nn.Module):
-    """Depthwise convolution, then a two-layer perceptron per frame, added to the input. [B, T, H] both ways."""
+class LocalAttention(nn.Module):
+    """Self-attention within REACH frames, with a learned bias for each distance. [B, T, H] both ways.
 
-    def __init__(self, width: int, dilation: int) -> None:
-        super().__init__()
-        self.dilation = dilation
-        self.taps = nn.Parameter(torch.randn(KERNEL, width) / math.sqrt(KERNEL))
-        self.norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, EXPANSION * width)
-        self.down = nn.Linear(EXPANSION * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        # Shifted sums beat a grouped convolution on a CPU, forwards and backwards.
-        n, reach = x.shape[1], (KERNEL // 2) * self.dilation
-        padded = F.pad(x, (0, 0, reach, reach))
-        y = sum(padded[:, k * self.dilation : k * self.dilation + n] * self.taps[k] for k in range(KERNEL))
-        return x + self.down(F.gelu(self.up(self.norm(y)), approximate="tanh"))
-
-
-class UnitNet(nn.Module):
-    """[B, M, K] level-free log-mels to [B, M // 2, C] unit logits; reach 36 unit frames each side."""
+    Frames go in blocks of REACH; a block sees itself and its two neighbours, so cost and
+    memory grow with T, and a frame's result does not depend on where it stands.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.entry = nn.Conv1d(N_MELS, WIDTH, 5, stride=2, padding=2)
-        self.entry_norm = nn.LayerNorm(WIDTH)
-        self.blocks = nn.ModuleList(Block(WIDTH, d) for d in DILATIONS)
+        self.in_proj = nn.Linear(WIDTH, 3 * WIDTH)
+        self.out_proj = nn.Linear(WIDTH, WIDTH)
+        self.distance_bias = nn.Parameter(torch.zeros(HEADS, 2 * REACH + 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        n_items, n_frames, _ = x.shape
+        n_blocks = -(-n_frames // REACH)
+        q, k, v = self.in_proj(x).view(n_items, n_frames, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
+        padding = n_blocks * REACH - n_frames
+        q = F.pad(q, (0, 0, 0, padding)).unflatten(2, (n_blocks, REACH))
+        k, v = (F.pad(t, (0, 0, REACH, REACH + padding)).unfold(2, 3 * REACH, REACH) for t in (k, v))
+        scores = (q @ k) / math.sqrt(q.shape[-1]) + self._bias()
+        key_at = torch.arange(n_blocks, device=x.device)[:, None] * REACH + torch.arange(
+            -REACH, 2 * REACH, device=x.device
+        )
+        outside = (key_at < 0) | (key_at >= n_frames)
+        scores = scores.masked_fill(outside[:, None], -torch.inf)
+        mixed = torch.softmax(scores, -1) @ v.transpose(-1, -2)
+        return self.out_proj(mixed.flatten(2, 3)[:, :, :n_frames].transpose(1, 2).flatten(2))
+
+    def _bias(self) -> Tensor:
+        """[heads, 1, REACH, 3 * REACH]: the bias of each distance, -inf beyond REACH."""
+        distance = torch.arange(-REACH, 2 * REACH) - torch.arange(REACH)[:, None]
+        near = (distance.abs() <= REACH).to(self.distance_bias.device)
+        index = (distance.clamp(-REACH, REACH) + REACH).to(self.distance_bias.device)
+        return self.distance_bias[:, None, index].masked_fill(~near, -torch.inf)
+
+
+class Block(nn.Module):
+    """A transformer layer, normalised before each half (Xiong et al. 2020). [B, T, H] both ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(WIDTH)
+        self.attention = LocalAttention()
         self.norm = nn.LayerNorm(WIDTH)
+        self.up = nn.Linear(WIDTH, EXPANSION * WIDTH)
+        self.down = nn.Linear(EXPANSION * WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(self.attention_norm(x))
+        return x + self.down(F.gelu(self.up(self.norm(x))))
+
+
+class UnitNet(nn.Module):
+    """[B, M, K] level-free log-mels to [B, M // 2, C] unit logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entry = nn.Conv1d(N_MELS, WIDTH, 3, padding=1)
+        self.entry_stride = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
+        self.offset = nn.Parameter(torch.zeros(WIDTH))
+        self.blocks = nn.ModuleList(Block() for _ in range(LAYERS))
+        self.final_norm = nn.LayerNorm(WIDTH)
         self.head = nn.Linear(WIDTH, UNITS)
 
     def forward(self, mel: Tensor) -> Tensor:
-        x = self.entry_norm(self.entry(mel.transpose(1, 2)).transpose(1, 2))
+        x = F.gelu(self.entry_stride(F.gelu(self.entry(mel.transpose(1, 2))))).transpose(1, 2) + self.offset
         for block in self.blocks:
             x = block(x)
-        return self.head(self.norm(x))
+        return self.head(self.final_norm(x))
+
+
+def quantise(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Matrices and filters as int8 with one float32 step a row (``<name>.step``), the rest as float16."""
+    packed: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        if weight.dim() < 2 or name.endswith("distance_bias"):
+            packed[name] = weight.half().contiguous()
+            continue
+        step = (weight.flatten(1).abs().amax(1) / 127).clamp(min=1e-12)
+        packed[name] = (weight / step.view(-1, *[1] * (weight.dim() - 1))).round().to(torch.int8).contiguous()
+        packed[f"{name}.step"] = step.float().contiguous()
+    return packed
+
+
+def dequantise(packed: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The float32 weights that ``quantise`` packed."""
+    steps = {name.removesuffix(".step"): step for name, step in packed.items() if name.endswith(".step")}
+    return {
+        name: value.float() * steps[name].view(-1, *[1] * (value.dim() - 1)) if name in steps else value.float()
+        for name, value in packed.items()
+        if not name.endswith(".step")
+    }
 
 
 def _load(path: Path) -> tuple[UnitNet, dict[str, str], str]:
@@ -144,7 +208,7 @@ def _load(path: Path) -> tuple[UnitNet, dict[str, str], str]:
         fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118  (not a dict)
+            tensors = dequantise({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  (not a dict)
     except (OSError, SafetensorError) as error:
         raise ModelFileError(
             f"The built-in encoder cannot be read: {error}",
