@@ -23,7 +23,6 @@ from core.subtitles.write import to_srt
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
 
-WAYS = ("rules", "endpoint", "prompt", "answer")
 _MOST_ANSWER_BYTES = 32 << 20
 
 

@@ -67,9 +67,11 @@ class Whisper(Recogniser):
         try:
             return WhisperModel(
                 str(model.folder), device=kind, device_index=int(index or 0), cpu_threads=threads,
-                compute_type="float16" if kind == "cuda" else "int8", local_files_only=True,
+                compute_type="default" if kind == "cuda" else "int8", local_files_only=True,
             )  # fmt: skip
         except (RuntimeError, ValueError, OSError) as err:
+            if kind == "cuda" and "CUDA" in str(err):  # out of memory, a driver too old
+                raise Unavailable(f"Whisper cannot use the GPU: {err}", "Set the device to cpu, or free it.") from err
             raise ModelFileError(
                 f"The model in {model.folder} cannot be loaded: {err}",
                 "Import it again: all files of a Whisper model in the CTranslate2 (faster-whisper) form.",
