@@ -235,15 +235,23 @@ def run(args: list[str]) -> dict[str, Any]:
         }
 
 
+def _line(c: dict[str, Any]) -> str:
+    cells = [
+        f"{c['recording']} ({c['seconds'] / 60:.0f} min, {c['cues']} cues)",
+        f"{c['plain_wall_s']:.2f} / {c['plain_cpu_s']:.2f} ({c['plain_probing_s']:.2f} probing)",
+        f"{c['ours_wall_s']:.2f} / {c['ours_cpu_s']:.2f}",
+        f"**{c['ratio_wall']:.1f}** / {c['ratio_cpu']:.1f}",
+        f"{c['agreement']:.1%}",
+        f"{c['plain_recall']:.2%}",
+        f"{c['ours_recall']:.2%}",
+        f"{c['ours_foreign_s']:.2f} s",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
 def markdown(figures: dict[str, Any]) -> str:
     """The page of the results."""
-    rows = [
-        f"| {c['recording']} ({c['seconds'] / 60:.0f} min, {c['cues']} cues) | {c['plain_wall_s']:.2f} / "
-        f"{c['plain_cpu_s']:.2f} ({c['plain_probing_s']:.2f} probing) | {c['ours_wall_s']:.2f} / {c['ours_cpu_s']:.2f} | **{c['ratio_wall']:.1f}** / "
-        f"{c['ratio_cpu']:.1f} | {c['agreement']:.1%} | {c['plain_recall']:.2%} | {c['ours_recall']:.2%} | "
-        f"{c['ours_foreign_s']:.2f} s |"
-        for c in figures["comparisons"]
-    ]
+    rows = [_line(c) for c in figures["comparisons"]]
     growth = [
         f"| {g['hours']:g} h, {g['cues']} cues | {g['wall_s']:.1f} | {g['cpu_s']:.1f} | {g['cpu_s_per_hour']:.2f} | "
         f"{g['peak_rss_mb']:.0f} MB |"

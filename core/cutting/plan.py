@@ -97,12 +97,8 @@ def windows_of(times: NDArray[np.float64], wanted: range, buffer_s: float, durat
 
     `times` [n_cues, 2]: start and end of every cue, sorted by start.
     """
-    first = wanted.start
-    while first > max(0, wanted.start - _LOOK_BACK):
-        first -= 1
-    last = min(len(times), wanted.stop + _LOOK_BACK)
     made = []
-    for position in range(first, last):
+    for position in range(max(0, wanted.start - _LOOK_BACK), min(len(times), wanted.stop + _LOOK_BACK)):
         start, end = (float(value) for value in times[position])
         low, high = max(0.0, start - buffer_s), min(duration_s, end + buffer_s)
         made.append(Window(position, start, end, low, high, low, high))
@@ -190,7 +186,9 @@ def _plan(window: Window, probabilities: Floats, envelope: Envelope, duration_s:
     if not own:
         warnings.append("No speech was found in it: cut at the subtitle's own times.")
         low, high = max(start_s, window.low_s), min(end_s, window.high_s)
-        return CuePlan(window.position, low, max(low, high), "subtitle", warnings, high > low)
+        if high - low < HOP_S:
+            warnings.append("Its neighbours leave nothing of it: not cut.")
+        return CuePlan(window.position, low, max(low, high), "subtitle", warnings, high - low >= HOP_S)
     start_s, end_s = max(own[0][0], window.low_s), min(own[-1][1], window.high_s)
     levels = _levels(start_s, end_s, window, envelope)
     words = _words(probabilities, window, threshold)

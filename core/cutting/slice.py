@@ -4,7 +4,6 @@ One pass over the audio: while it is decoded, threads take chapters of about a m
 write the clips. Only with `fix_timing` it is heard once more before, because a correction must be known first.
 """
 
-import logging
 import os
 import time
 from collections import deque
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CutOptions", "parse_options", "run_slice"]
 
-_log = logging.getLogger(__name__)
 _HEARING_SHARE = 0.4  # of the time, where the file is heard before it is cut
 _MAX_THREADS = 4
 _SHOWN = 3

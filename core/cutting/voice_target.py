@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -89,14 +90,7 @@ class VoiceTarget:
         target = self._voice.sliced / f"{stem}_{digest[:_ID_CHARS]}.wav"
         if not (target.is_file() and file_sha256(target) == digest):
             self._new.append(target)
-            try:
-                temp = target.with_name(f".tmp-{cut.plan.position}-{target.name}")
-                temp.write_bytes(data)
-                temp.replace(target)
-            except OSError as err:
-                if is_no_space(err):
-                    raise no_space(err, None, target) from err
-                raise
+            _put(target, data)
         verdict, reasons = judge(quality, self._rules)
         duration = round(audio.size / rate, 4)
         clip = Clip(
@@ -166,6 +160,19 @@ class VoiceTarget:
             clip for clip in current if clip.id not in ids and (clip.source != self._source or self._options.append)
         ]
         return sorted([*mine, *others], key=lambda clip: (clip.source, clip.start_s))
+
+
+def _put(target: Path, data: bytes) -> None:
+    """Put a clip at its place whole; thousands of them are forced to the disk together later."""
+    temp = target.with_name(f".tmp-{os.getpid()}-{target.stem[-_ID_CHARS:]}{target.suffix}")
+    try:
+        temp.write_bytes(data)
+        temp.replace(target)
+    except OSError as err:
+        temp.unlink(missing_ok=True)
+        if is_no_space(err):
+            raise no_space(err, None, target) from err
+        raise
 
 
 def _narrow(clip: Clip) -> Clip:
