@@ -96,7 +96,8 @@ class FolderTarget:
         self._write_texts(rows, lists, report)
         self._placed, self._links = [], []
         old = self._there.rows
-        total = sum(float(row.get("duration") or 0.0) for row in [*old, *rows])
+        lengths = [row.get("duration") for row in [*old, *rows]]  # lines of other tools may hold anything
+        total = sum(length for length in lengths if isinstance(length, int | float))
         return {
             "out": str(self.folder.resolve()),
             "manifest": str(self.folder.resolve() / MANIFEST),

@@ -153,14 +153,15 @@ def test_appending_goes_on_and_overwrites_nothing(subs: Path, cut: Any, tmp_path
     stray.write_bytes(b"mine")
     manifest = out / "train.jsonl"
     first = manifest.read_text("utf-8")
-    manifest.write_text(first.rstrip("\n") + '\n{"audio": "/half', encoding="utf-8")
+    first += '{"audio": "/elsewhere/0003.wav", "duration": "long"}\n'
+    manifest.write_text(first + '{"audio": "/half', encoding="utf-8")
     before = {path: path.read_bytes() for path in out.glob("*.wav")}
     result = cut(subs, out, append=True)
     assert all(path.read_bytes() == data for path, data in before.items())
     assert manifest.read_text("utf-8").startswith(first)
-    assert [Path(row["audio"]).stem for row in manifest_of(out)[9:]] == [f"{n:04d}" for n in range(21, 30)]
+    assert [Path(row["audio"]).stem for row in manifest_of(out)[10:]] == [f"{n:04d}" for n in range(21, 30)]
     assert (out / "train.broken.jsonl").read_text() == '{"audio": "/half\n'
-    assert result["dataset"]["count"] == 18
+    assert result["dataset"]["count"] == 19
     assert len((out / "gpt_sovits.list").read_text("utf-8").splitlines()) == 18
     assert len(list(out.glob("report*.json"))) == 2
 
