@@ -3,6 +3,7 @@
 The names of these cases are read by their words: which side (real or generated), which discriminator, which map.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -33,20 +34,20 @@ def run(case: TensorCase) -> list[Quantity]:
     sheet = case.sheet()
     model = MultiPeriodDiscriminator("spectral" in f"{case.stem} {case.metadata}")
     case.fill(model)
-    waves = {side: _wave(sheet, side) for side in _SEEDS}
+    waves = {side: wave_of(sheet, side) for side in _SEEDS}
     with torch.inference_mode():
         results = {side: model(wave) for side, wave in waves.items()}
-    values = dict(_values(results))
+    values = dict(values_of(results))
     for name in sheet.left():
-        _check(sheet, name, values)
+        check(sheet, name, values)
     return sheet.close()
 
 
-def _wave(sheet: Sheet, side: str) -> Tensor:
+def wave_of(sheet: Sheet, side: str) -> Tensor:
     """A waveform: of the file if it is there, else of the recipe."""
     for name in sheet.left():
-        if sheet.values[name].shape[-1] == _SHAPE[-1] and sheet.values[name].dim() >= 2 and _side(_words(name)) == side:
-            return sheet.given(name).reshape(-1, 1, _SHAPE[-1])
+        if sheet.values[name].numel() == math.prod(_SHAPE) and _side(_words(name)) == side:
+            return sheet.given(name).reshape(_SHAPE)
     drawn = 0.1 * rng(_SEEDS[side]).standard_normal(_SHAPE)
     return torch.from_numpy(np.clip(drawn, -1, 1).astype(np.float32))
 
@@ -66,7 +67,7 @@ Values = dict[tuple[str, str, tuple[int, ...]], Tensor]
 Judged = tuple[list[Tensor], list[list[Tensor]]]
 
 
-def _values(results: dict[str, Judged]) -> Iterator[tuple[tuple[str, str, tuple[int, ...]], Tensor]]:
+def values_of(results: dict[str, Judged]) -> Iterator[tuple[tuple[str, str, tuple[int, ...]], Tensor]]:
     """(kind, side, indices) and value of everything that a case may hold."""
     for side, (logits, maps) in results.items():
         means = [torch.stack([part.abs().mean() for part in parts]) for parts in maps]
@@ -105,7 +106,7 @@ def _kind(name: str, words: list[str]) -> tuple[set[str], set[str]]:
     return {"loss", "part"}, set()
 
 
-def _check(sheet: Sheet, name: str, values: Values) -> None:
+def check(sheet: Sheet, name: str, values: Values) -> None:
     """Compare a value with what its name means; where the name leaves several of that shape, with the closest."""
     words, theirs = _words(name), sheet.values[name]
     kinds, whose = _kind(name, words)
@@ -116,7 +117,7 @@ def _check(sheet: Sheet, name: str, values: Values) -> None:
         if kind in kinds
         and (not whose or of in whose)
         and ("loss" in kinds or not side or of == side)
-        and (not numbers or indices == numbers)
+        and indices == numbers
         and value.numel() == theirs.numel()
     ]
     gaps = [compare(name, value.reshape(theirs.shape), theirs, AUDIO_FULL) for value in fitting]
