@@ -22,7 +22,9 @@ from core.summaries import KeySuggestion, ModelSummary, RecordingInfo, RunSummar
 from core.training import runs as run_folders
 
 if TYPE_CHECKING:
+    from core.cutting.desk import CuttingDesk
     from core.dataset.clips import Clip
+    from core.dataset.desk import DatasetDesk
     from core.dataset.history import Step
     from core.dataset.voices import ImportReport, Voice, VoiceStore
 
@@ -194,6 +196,20 @@ class Studio:
     def start_job(self, kind: str, voice: str, params: Mapping[str, Any]) -> Job:
         """Queue a job on a voice that has no method of its own: "qa" or "clean"; it checks its parameters itself."""
         return self._jobs.submit(kind, {**params, "voice": self._voices.get(voice).name}, voice)
+
+    @property
+    def cutting(self) -> "CuttingDesk":
+        """Cues of recordings: transcribed, edited, cleaned, cut."""
+        from core.cutting.desk import CuttingDesk
+
+        return CuttingDesk(self.settings, self._voices, self._jobs, self._refuse_while_busy)
+
+    @property
+    def dataset(self) -> "DatasetDesk":
+        """What is known of a voice's clips and recordings beyond their tables: quality, history, cleaning."""
+        from core.dataset.desk import DatasetDesk
+
+        return DatasetDesk(self.settings, self._voices, self._jobs, self._refuse_while_busy)
 
     # -- training
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import gradio as gr
 
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("boot.js", "nav.js", "clips.js", "player.js")
+SCRIPTS = ("boot.js", "nav.js", "clips.js", "player.js", "cue_model.js", "cue_wave.js", "cue_desk.js",
+           "review.js")
 _BUILD_LOCK = threading.Lock()  # Gradio keeps the Blocks under construction in a global
 _LOG = logging.getLogger("studio.page")
 

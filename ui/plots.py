@@ -98,3 +98,17 @@ def line_svg(points: Sequence[Point], title: str, x_label: str = "", width: int 
     body += f'<text x="{(left + right) / 2}" y="{height - 5}" text-anchor="middle">{esc(x_label)}</text>'
     return (f'<figure class="ts-plot">{head}<svg viewBox="0 0 {width} {height}" role="img" '
             f'aria-label="{esc(title)} {newest}">{frame}{body}</svg></figure>')
+
+
+def bars_svg(bins: Sequence[tuple[str, int]], label: str) -> str:
+    """Counts as bars, each with the lower end of its bin below it."""
+    most = max((count for _, count in bins), default=0) or 1
+    bars = "".join(
+        f'<rect x="{i * 24 + 2}" y="{40 - 38 * count / most:.1f}" width="20" height="{38 * count / most:.1f}">'
+        f"<title>{esc(name)}: {count}</title></rect>"
+        f'<text x="{i * 24 + 2}" y="51">{esc(name.removesuffix(" s"))}</text>'
+        for i, (name, count) in enumerate(bins)
+    )
+    width = len(bins) * 24
+    return (f'<svg class="ts-hist" viewBox="0 0 {width} 54" role="img" aria-label="{esc(label)}">{bars}'
+            f'<line x1="0" y1="40.5" x2="{width}" y2="40.5"/></svg>')

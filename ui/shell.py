@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from ui.data_routes import router
 from ui.page_host import ASSETS, attach
 from ui.texts import LANGUAGES, pick_language, texts
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 TICK_S = 1.5
 JOBS_SEEN = 200
-PAGES = ("home", "dataset", "training", "convert", "jobs", "settings")
+PAGES = ("home", "dataset", "cutting", "training", "convert", "jobs", "settings")
 _LOG = logging.getLogger("studio.page")
 
 
@@ -47,6 +48,7 @@ def mount(app: FastAPI, studio: "Studio") -> None:
 
         return Response(palette_css(), media_type="text/css")
 
+    app.include_router(router(studio))
     app.mount("/ui-assets", StaticFiles(directory=ASSETS))
     for folder in (uploads, settings.outputs, settings.voices_dir):
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,12 +67,12 @@ def build_blocks(studio: "Studio", lang: str) -> "gr.Blocks":
 
     from ui import status_bar
     from ui.controls import Context
-    from ui.pages import convert, dataset, home, jobs, settings, training
+    from ui.pages import convert, cutting, dataset, home, jobs, settings, training
     from ui.sidebar import build_sidebar
 
     t = texts(lang)
-    builders = {"home": home.build, "dataset": dataset.build, "training": training.build, "convert": convert.build,
-                "jobs": jobs.build, "settings": settings.build}
+    builders = {"home": home.build, "dataset": dataset.build, "cutting": cutting.build, "training": training.build,
+                "convert": convert.build, "jobs": jobs.build, "settings": settings.build}
     with gr.Blocks(title="Timbre Studio", analytics_enabled=False, fill_width=True,
                    delete_cache=(3600, 86400)) as blocks:
         with gr.Row(elem_classes="ts-shell", equal_height=False):

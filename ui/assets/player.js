@@ -31,6 +31,16 @@
       audio.load();
       return;
     }
+    // A row of a table that can be heard: the table's one player plays it.
+    const hear = event.target.closest("[data-hear]");
+    if (hear) {
+      const audio = hear.closest(".ts-table-box").parentElement.querySelector("audio.ts-hear");
+      const same = audio.getAttribute("src") === hear.dataset.hear;
+      if (same && !audio.paused) return audio.pause();
+      if (!same) audio.src = hear.dataset.hear;
+      audio.play();
+      return;
+    }
     const wave = event.target.closest(".ts-player .ts-waves");
     if (wave) {
       const audio = wave.closest(".ts-player").querySelector("audio");

@@ -1,0 +1,1 @@
+"""The tabs of the page Cutting beside its cues."""

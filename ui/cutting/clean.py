@@ -1,0 +1,139 @@
+"""The tab of a cleaning: three ways to whole sentences, and a review in which each of them is taken or refused."""
+
+import json
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import gradio as gr
+
+from core.errors import BadInput
+from ui.controls import Context, Part, Scene, act_of, need_voice
+from ui.cutting.review import review_html
+
+WAYS = ("rules", "endpoint", "answer")
+REVIEW_JS = "TS.review(element, trigger, watch); /* 'act' */"
+
+
+def build(ctx: Context, recording: gr.Dropdown, chosen: Callable[[Scene], str | None], saved: str) -> None:
+    """Draw the tab and wire it. ``chosen``: the recording of a scene; ``saved``: saves the cues before an event."""
+    t, studio = ctx.t, ctx.studio
+    with gr.Row(elem_classes="ts-cols", equal_height=False):
+        with gr.Column(scale=0, min_width=300, elem_classes="ts-left"):
+            way = gr.Radio([(t(f"clean.way_{one}"), one) for one in WAYS], value="rules", label=t("clean.way"),
+                           elem_id="clean-way", elem_classes="ts-radio")
+            endpoint = _build_endpoint(ctx)
+            prompt, texts, answer = _build_prompt(ctx)
+            go = gr.Button(t("clean.start"), variant="primary", elem_id="clean-start")
+            with gr.Accordion(t("clean.options"), open=False):
+                merge = _build_merge(ctx)
+        with gr.Column(scale=1, min_width=400, elem_classes="ts-main"):
+            review = gr.HTML("", js_on_load=REVIEW_JS, apply_default_css=False, elem_id="review")
+    page = ctx.watch("review_page", gr.State(0))
+
+    def shown(now: str) -> list[Any]:
+        return [gr.update(visible=now == "endpoint"), gr.update(visible=now == "answer"),
+                gr.update(value=t("clean.check" if now == "answer" else "clean.start"))]
+
+    way.change(shown, [way], [endpoint, prompt, go], queue=False, show_progress="hidden", api_visibility="private")
+
+    def recording_of(voice: str | None, name: str | None) -> tuple[str, str]:
+        if not name:
+            raise BadInput(t("cut.no_recording"), t("cut.no_recording_hint"))
+        return need_voice(t, voice), name
+
+    def start(voice: str | None, name: str | None, how: str, pasted: str, *values: Any) -> int:
+        place = recording_of(voice, name)
+        if how == "answer" and not pasted.strip():
+            raise BadInput(t("clean.no_answer"), t("clean.no_answer_hint"))
+        options = {key: value for key, value in zip(merge, values, strict=True) if value is not None}
+        studio.cutting.clean(*place, how, options, pasted)
+        return 0
+
+    def ask(voice: str | None, name: str | None) -> str:
+        return "\n\n\n".join(studio.cutting.prompts(*recording_of(voice, name)))
+
+    def act(voice: str | None, name: str | None, event: gr.EventData) -> Any:
+        data, place = act_of(event), recording_of(voice, name)
+        if data.get("act") == "page":
+            return int(data["pageTo"])
+        if data.get("act") == "drop":
+            studio.cutting.drop_review(*place)
+        if data.get("act") == "take":
+            flipped = set(json.loads(data.get("flipped") or "[]"))
+            rows = [row for row in studio.cutting.review(*place) if row["position"] is not None]
+            take = {row["position"] for row in rows if (row["verdict"] == "ok") != (row["position"] in flipped)}
+            studio.cutting.take_review(*place, take)
+            ctx.bump(place[0])
+        return 0
+
+    ctx.on(go.click, start, [ctx.voice, recording, way, answer, *merge.values()], [page], js=saved,
+           show_progress="minimal")
+    ctx.on(texts[0].click, ask, [ctx.voice, recording], [texts[1]], js=saved)
+    ctx.on(review.act, act, [ctx.voice, recording], [page])
+
+    def key(scene: Scene) -> Hashable:
+        name = chosen(scene)
+        known = scene.voice and name in studio.cutting.recordings(scene.voice)
+        return (name, scene.values["review_page"], studio.cutting.review_stamp(scene.voice, name) if known else 0)
+
+    def render(scene: Scene) -> list[Any]:
+        name = chosen(scene)
+        known = scene.voice and name in studio.cutting.recordings(scene.voice)
+        rows = studio.cutting.review(scene.voice, name) if known else []
+        return [review_html(t, rows, scene.values["review_page"])]
+
+    ctx.parts.append(Part([review], key, render, page="cutting"))
+
+
+def _build_merge(ctx: Context) -> dict[str, Any]:
+    """Lengths; names are those of MergeOptions."""
+    t = ctx.t
+    fields: dict[str, Any] = {}
+    for name, value, low, high in (("target_min_s", 5, 0, 60), ("target_max_s", 12, 1, 60), ("limit_s", 15, 1, 60)):
+        fields[name] = gr.Number(value, minimum=low, maximum=high, label=t(f"clean.{name}"),
+                                 info=t(f"clean.{name}_info"))
+    fields["pause_ms"] = gr.Number(500, precision=0, minimum=50, maximum=5000, label=t("transcribe.pause"),
+                                   info=t("transcribe.pause_info"))
+    fields["fix_text"] = gr.Checkbox(True, label=t("clean.fix_text"), info=t("clean.fix_text_info"))
+    return fields
+
+
+def _build_endpoint(ctx: Context) -> gr.Column:
+    """The address of a language model; its key is written to the user's own folder and never comes back."""
+    t, studio = ctx.t, ctx.studio
+    with gr.Column(visible=False, elem_classes="ts-group") as box:
+        url = gr.Textbox(label=t("clean.url"), info=t("clean.url_info"), placeholder="http://127.0.0.1:11434/v1",
+                         max_lines=1, elem_id="llm-url")
+        model = gr.Textbox(label=t("clean.model"), max_lines=1, elem_id="llm-model")
+        tokens = gr.Number(8192, precision=0, minimum=1024, label=t("clean.tokens"), info=t("clean.tokens_info"))
+        key = gr.Textbox(label=t("clean.key"), info=t("clean.key_info"), type="password", max_lines=1)
+        keep = gr.Button(t("clean.keep"), size="sm", elem_id="llm-keep")
+
+    def save(address: str, name: str, n_tokens: float | None, secret: str) -> str:
+        values = {"base_url": address.strip(), "model": name.strip(), "context_tokens": int(n_tokens or 8192)}
+        studio.cutting.set_endpoint(values, secret if secret else None)
+        gr.Info(t("clean.kept"))
+        return ""
+
+    def known(_: Scene) -> list[Any]:
+        found = studio.cutting.endpoint()
+        if found is None:
+            return [gr.skip()] * 4
+        config, has_key = found
+        return [config.base_url, config.model, config.context_tokens,
+                gr.update(placeholder=t("clean.key_there") if has_key else "")]
+
+    ctx.on(keep.click, save, [url, model, tokens, key], [key])
+    ctx.parts.append(Part([url, model, tokens, key], lambda _: "once", known, page="cutting"))
+    return box
+
+
+def _build_prompt(ctx: Context) -> tuple[gr.Column, tuple[gr.Button, gr.Textbox], gr.Textbox]:
+    t = ctx.t
+    with gr.Column(visible=False, elem_classes="ts-group") as box:
+        make = gr.Button(t("clean.make_prompt"), size="sm", elem_id="clean-prompt")
+        text = gr.Textbox(label=t("clean.prompt"), lines=4, max_lines=4, buttons=["copy"], interactive=False,
+                          elem_id="clean-prompt-text")
+        answer = gr.Textbox(label=t("clean.answer"), lines=5, max_lines=5, elem_id="clean-answer",
+                            placeholder=t("clean.answer_here"))
+    return box, (make, text), answer
