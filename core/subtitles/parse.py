@@ -30,7 +30,10 @@ def parse(data: bytes, *, duration_ms: int | None = None, encoding: str | None =
 def parse_text(
     text: str, *, duration_ms: int | None = None, encoding: str = "utf-8", doubt: str = "", paragraphs: bool = True
 ) -> Parsed:
-    """`parse` for what is text already. `paragraphs` False: an SRT cue ends at an empty line, whatever follows."""
+    """`parse` for what is text already.
+
+    `paragraphs` False reads strictly: an SRT cue ends at an empty line, and lines that repeat are meant.
+    """
     notes = Notes()
     if doubt:
         notes.add(None, "encoding", doubt)
@@ -40,7 +43,7 @@ def parse_text(
         raws = srt.read(lines, notes, paragraphs=paragraphs)
     else:
         raws = (vtt if kind == "vtt" else ass).read(lines, notes)
-    cues, findings = settle(unroll(raws, notes), notes, duration_ms)
+    cues, findings = settle(unroll(raws, notes) if paragraphs else raws, notes, duration_ms)
     return Parsed(cues, findings, kind, encoding)
 
 

@@ -6,24 +6,26 @@ from itertools import pairwise
 from core.subtitles.lines import Notes, Raw
 from core.subtitles.scripts import joins_without_space
 
-_ADJACENT_MS = 100
-_LEAST_PAIRS, _LEAST_SHARE = 4, 0.5
+_ADJACENT_MS = 20
+_LEAST_PAIRS, _LEAST_SHARE = 3, 0.3
 _LEAST_CHARS, _MOST_CHARS = 4, 300
 
 
 def unroll(raws: list[Raw], notes: Notes) -> list[Raw]:
     """Cues with each line once, where a file rolls; others are returned as they are.
 
-    A file rolls if at least half of its cues that follow another without a gap begin with what that one ends with:
-    people repeat themselves, but not so.
+    A file rolls if three in ten of the cues that follow another without a gap begin with what that one ends with and
+    then go on: people repeat themselves, but not so.
     """
     pairs = [
         _repeated(before.text, cue.text) if abs(cue.start_ms - before.end_ms) <= _ADJACENT_MS else -1
         for before, cue in pairwise(raws)
     ]
-    rolled, adjacent = sum(n > 0 for n in pairs), sum(n >= 0 for n in pairs)
-    if rolled < max(_LEAST_PAIRS, _LEAST_SHARE * adjacent):
+    adjacent = sum(size >= 0 for size in pairs)
+    growing = sum(0 < size < len(cue.text) for size, cue in zip(pairs, raws[1:], strict=True))
+    if growing < max(_LEAST_PAIRS, _LEAST_SHARE * adjacent):
         return raws
+    rolled = sum(size > 0 for size in pairs)
     notes.add(None, "rolling", f"The captions roll: {rolled} cues repeat the line before them; it was kept once.")
     kept = [raws[0]]
     for cue, repeated in zip(raws[1:], pairs, strict=True):
