@@ -182,7 +182,18 @@ def test_the_same_clips_are_held_out_everywhere(voice: Voice) -> None:
 
 def test_preflight_answers_each_question(settings: Settings, voice: Voice) -> None:
     checks = {c.name: c for c in preflight(settings, parse_options({"voice": voice.name, **BASE}))}
-    assert set(checks) == {"data", "encoder", "pitch", "disk", "device", "memory", "other runs"}
+    assert set(checks) == {
+        "data",
+        "clips",
+        "encoder",
+        "pitch",
+        "features",
+        "disk",
+        "device",
+        "memory",
+        "other runs",
+        "base model",
+    }
     assert checks["data"].verdict == "warn"  # seconds, not minutes
     assert "5 accepted clips" in checks["data"].detail
     assert all(checks[name].verdict == "ok" for name in ("encoder", "pitch", "device", "other runs"))
