@@ -5,6 +5,7 @@ Not upstream's program: the same layers and weights as ours, called in upstream'
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,8 @@ def as_upstream(generator: nn.Module) -> nn.Module:
     """The generator as trained, with the running-sum source. Weight norm stays live, the posterior encoder stays."""
     if isinstance(generator, SovitsGenerator):
         source = generator.dec.m_source
-        source.sines = RunningSumSource(source.sines.rate_hz, source.sines.hop, source.sines.n_harmonics - 1)
+        sines = cast(SineSource, source.sines)
+        source.sines = RunningSumSource(sines.rate_hz, sines.hop, sines.n_harmonics - 1)
     return generator
 
 
