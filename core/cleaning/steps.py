@@ -60,7 +60,8 @@ def trim(source: Source, options: CleanOptions) -> Iterator[Block]:
 
 
 def loudness(source: Source, options: CleanOptions) -> Iterator[Block]:
-    """One gain for the whole file, 40 dB at most, then a limiter. Silence, or less than 400 ms, stays as it is."""
+    """One gain for the whole file, 40 dB at most, then a limiter, whose loss is not made up for. Silence, or less than
+    400 ms, stays as it is."""
     rate = source.rate_hz
     meter = LoudnessMeter(rate)
     for block in source.blocks(0.0, 0.4):
