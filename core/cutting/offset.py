@@ -6,7 +6,7 @@ longer stretches around what was found, which pins the drift down, and finely at
 the place to a few hundredths of a second although each cue is off by more than that.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,7 +130,7 @@ def _window_ends(times: NDArray[np.float64]) -> list[int]:
 
 def _search(
     times: NDArray[np.float64],
-    ends: Iterable[int],
+    ends: Sequence[int],
     sound: Floats,
     bin_s: float,
     reach_s: float,
@@ -138,7 +138,7 @@ def _search(
 ) -> tuple[float, float, float]:
     """(lag at time 0, slope, confidence) of the line along which the groups of cues fit the sound best."""
     n_lags = round(reach_s / bin_s)
-    sloped = float(np.abs(slopes).max()) * float(times.max())
+    sloped = float(np.abs(slopes).max()) * float(times[: ends[-1]].max())
     n_wide = n_lags + int(np.ceil(sloped / bin_s)) + 1
     centred = sound - sound.mean()
     rows, middles, begin = [], [], 0

@@ -16,7 +16,7 @@ from core import atomic
 from core.cutting.cutter import Cut, padded
 from core.cutting.dataset_folder import MANIFEST, existing, put_broken_aside, write_lines
 from core.cutting.options import CutOptions
-from core.errors import Conflict, is_no_space, no_space
+from core.errors import BadInput, Conflict, StudioError, is_no_space, no_space
 from core.paths import safe_name, unique_path
 from core.subtitles.cue import Cue
 
@@ -150,9 +150,7 @@ class FolderTarget:
                 shutil.copyfile(path, there)
 
 
-def _explained(err: OSError, path: Path) -> Exception:
-    from core.errors import BadInput
-
+def _explained(err: OSError, path: Path) -> StudioError:
     if is_no_space(err):
         return no_space(err, None, path)
     return BadInput(f"{path} cannot be written: {err.strerror or err}.", "Choose another folder.", where=str(path))
