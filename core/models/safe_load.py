@@ -2,6 +2,8 @@
 
 Safetensors hold no code. `.pth` and `.pt` go through torch's weights-only unpickler, which builds
 tensors and plain containers and refuses everything else (trustworthy from torch 2.10; our floor is 2.11).
+Old files that carry settings of fairseq, omegaconf, argparse or numpy beside their weights are then read by
+`core.models.restricted_pickle`, which calls nothing at all. Every archive is measured before it is opened.
 """
 
 import os
@@ -17,21 +19,26 @@ if TYPE_CHECKING:
 _SHOWN = 10
 # Torch's words when a file names a class or function, as opposed to being unreadable.
 _REFUSALS = ("unsupported global", "unsupported class", "unrecognized function", "not an allowed global")
-_PICKLED_SUFFIXES = frozenset({".pth", ".pt", ".ckpt", ".bin"})
+_PICKLED_SUFFIXES = frozenset({".pth", ".pt", ".ckpt", ".bin", ""})  # a vocoder's file is called just "model"
+# Under these names files keep their table of tensors.
+_TABLES = ("model", "generator", "state_dict", "model_state_dict")
+# Torch writes archives without compression: more inside than outside is a trap. Some room for the directory.
+_ARCHIVE_SLACK = 2**20
 _GET_AGAIN = "Download or copy the file again; if it is a checkpoint of yours, choose an earlier one."
 
 
 def load_tensors(path: str | os.PathLike[str]) -> "dict[str, torch.Tensor]":
     """Name -> tensor of a weights file, on the CPU.
 
-    Reads `.safetensors`, and `.pth`/`.pt`/`.ckpt`/`.bin` that hold either a flat dict of tensors or a dict
-    with that under "model". Raises ModelFileError naming the file.
+    Reads `.safetensors`, and `.pth`/`.pt`/`.ckpt`/`.bin` or a name without suffix that hold either a flat dict
+    of tensors or a dict with that under "model", "generator", "state_dict" or "model_state_dict". Raises
+    ModelFileError naming the file.
     """
     file = _readable(path)
     if file.suffix.lower() != ".safetensors":
         data = load_checkpoint(file)
-        inner = data.get("model", data) if isinstance(data, dict) else data
-        return _flat(inner, file)
+        tables = [data[name] for name in _TABLES if isinstance(data.get(name), dict)] if isinstance(data, dict) else []
+        return _flat(tables[0] if tables else data, file)
     import safetensors
     import safetensors.torch
 
@@ -55,18 +62,65 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Any:
         )
     import torch
 
+    _measure(file)
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     # A process boundary of sorts: the file decides which error torch's readers raise (a broken zip, an
     # unpickler's refusal, a bad key, a struct, an overflow), and none of them may reach a user as it is.
     except Exception as err:
         if any(words in str(err).lower() for words in _REFUSALS):
-            raise ModelFileError(
-                f"{file.name} holds more than numbers: it asks to run code while loading, and was refused.",
-                "Do not use it unless you trust its maker; ask for a .safetensors version.",
-                where=str(file),
-            ) from err
+            return _read_restricted(file)
         raise _damaged(file, err) from err
+
+
+def _read_restricted(file: Path) -> Any:
+    """What torch's reader refuses, by the reader that calls nothing. Raises ModelFileError."""
+    from core.models import torch_file
+    from core.models.restricted_pickle import Refused
+
+    try:
+        return torch_file.read(file)
+    except Refused as err:
+        raise ModelFileError(
+            f"{file.name} holds more than numbers: it asks to run code while loading ({err}), and was refused.",
+            "Do not use it unless you trust its maker; ask for a .safetensors version.",
+            where=str(file),
+        ) from err
+    # As above: the file decides which error its reading raises.
+    except Exception as err:
+        raise _damaged(file, err) from err
+
+
+def _measure(file: Path) -> None:
+    """Refuse an archive that would unpack to more than it is."""
+    import zipfile
+
+    if not zipfile.is_zipfile(file):
+        return
+    try:
+        with zipfile.ZipFile(file) as archive:
+            inside = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError) as err:
+        raise _damaged(file, err) from err
+    if inside > file.stat().st_size + _ARCHIVE_SLACK:
+        raise ModelFileError(
+            f"{file.name} would unpack to {inside / 2**20:.0f} MB, far more than the file's own size, and was refused.",
+            "No training program writes such a file. Get it from its maker again, as .safetensors if you can.",
+            where=str(file),
+        )
+
+
+def check_numbers(tensors: "Mapping[str, torch.Tensor]", where: str) -> None:
+    """Raise ModelFileError if any weight is not a finite number, naming tensors (ten of them, and how many)."""
+    import torch
+
+    bad = [name for name, x in tensors.items() if x.is_floating_point() and not bool(torch.isfinite(x).all())]
+    if bad:
+        raise ModelFileError(
+            f"{Path(where).name} holds weights that are not numbers (NaN or infinite): {_listing('tensors', bad)}.",
+            "The training that wrote it had failed by then. Use an earlier checkpoint.",
+            where=where,
+        )
 
 
 def strict_load(
@@ -82,7 +136,7 @@ def strict_load(
     `may_miss` lists names that keep the module's own values when absent, `may_ignore` names that are
     dropped when present: documented exceptions, spelled out by the caller. `where` is the file for the
     message. Raises ModelFileError that lists missing, extra and wrong-shaped tensors (ten of each, and
-    how many); the module is then unchanged.
+    how many), or weights that are not finite; the module is then unchanged.
     """
     wanted = module.state_dict()
     missing = [name for name in wanted if name not in tensors and name not in may_miss]
@@ -104,6 +158,7 @@ def strict_load(
             where=where,
         )
     kept = {name: tensors.get(name, own) for name, own in wanted.items()}
+    check_numbers(kept, where)
     module.load_state_dict(kept, strict=True)
 
 
