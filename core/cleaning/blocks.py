@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from core.jobs.context import JobContext
 
 Block = NDArray[np.float32]
+_WAV_SAMPLES = 1.3e9  # of 24 bits, just below 4 GB
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,18 @@ def exactly(blocks: Iterable[Block], n_samples: Callable[[], int], drop: int) ->
         yield np.pad(ready[:missing], (0, max(0, missing - ready.size)))
 
 
-def write_blocks(path: Path, blocks: Iterable[Block], rate_hz: int, fmt: str) -> int:
-    """Write 24-bit mono sound as it comes, atomically. Returns the samples. Raises BadInput (no sound), NoSpace."""
+def write_blocks(path: Path, blocks: Iterable[Block], rate_hz: int, fmt: str, expected_samples: float = 0) -> int:
+    """Write 24-bit mono sound as it comes, atomically. Returns the samples. Raises BadInput (no sound), NoSpace.
+
+    `expected_samples`: about how many will come; what a plain WAV cannot hold (4 GB) becomes an RF64 file.
+    """
     import soundfile
 
     from core import atomic
 
     n_samples = 0
     with atomic.file(path) as temp:
-        # RF64 where a plain WAV would end at 4 GB.
-        container = "FLAC" if fmt == "flac" else "RF64"
+        container = "FLAC" if fmt == "flac" else "RF64" if expected_samples > _WAV_SAMPLES else "WAV"
         with soundfile.SoundFile(temp, "w", rate_hz, 1, "PCM_24", format=container) as out:
             for block in blocks:
                 out.write(np.clip(block, -1.0, 1.0))

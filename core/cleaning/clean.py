@@ -141,7 +141,8 @@ def _run_steps(
         part.progress(0.0, f"{path.name if number == 1 else records[-1].name}: {name}")
         source = Source(path, rate_hz, duration_s, ctx.settings.max_decode_hours, part)
         after_path = folder / f"{number}_{name}.{options.format}"
-        n_samples = write_blocks(after_path, STEP_FUNCTIONS[name](source, options), rate_hz, options.format)
+        blocks = STEP_FUNCTIONS[name](source, options)
+        n_samples = write_blocks(after_path, blocks, rate_hz, options.format, duration_s * rate_hz)
         after = _figures(after_path, rate_hz)
         seconds = round(time.monotonic() - began, 2)
         records.append(StepRecord(name, after_path.name, seconds, before, after, source.notes))

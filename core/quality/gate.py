@@ -1,9 +1,8 @@
 """The job "qa": measure every clip, judge it, look at the set, propose verdicts, write the report."""
 
 import hashlib
-import statistics
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from core.dataset.history import RecordedTable
 from core.dataset.voices import Voice, VoiceStore
 from core.errors import BadInput
 from core.paths import unique_path
-from core.quality import asr, duplicates, phonemes, speakers
+from core.quality import phonemes
 from core.quality.cache import FigureCache
 from core.quality.figures import ClipFigures
 from core.quality.findings import (
@@ -32,18 +31,16 @@ from core.quality.measuring import measured
 from core.quality.options import QaOptions, parse_qa_options
 from core.quality.report import Report, write_report
 from core.quality.set_figures import Member, SetFigures, set_figures, set_findings
+from core.quality.surroundings import surroundings
 from core.quality.text_match import language_of
 from core.quality.texts import pick_language, said
-from core.quality.thresholds import Thresholds, parse_thresholds
+from core.quality.thresholds import parse_thresholds
 
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
 
 _MEASURE_SHARE = 0.6  # recognising takes the rest, if it is asked for
 _LISTEN_SHARE = (0.6, 0.98)
-_SOURCE_QUANTILE = 0.9
-_LEAST_ROOMS = 3
-_LEAST_SOURCE_S = 3.0  # less sound than this cannot show how high a source reaches
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,8 @@ def run_qa(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         raise BadInput(f"{options.report} is a folder.", "Name a file that ends in .html.", where="report")
     place, items = _find(params, options, ctx)
     figures, problems, n_new = _measure(place, items, options, ctx)
-    around, not_measured = _surroundings(place, items, figures, limits, options, ctx)
+    heard = place.cache.with_name("heard.json")
+    around, not_measured = surroundings(items, figures, limits, options, heard, ctx.sub(*_LISTEN_SHARE))
     by_clip = {
         item.id: clip_findings(figures[item.id], item.text, around[item.id], limits)
         if item.id in figures
@@ -166,81 +164,6 @@ def _merged(figures: ClipFigures, clip: Clip | None) -> ClipFigures:
         return figures
     clipped = max(clip.clipped_fraction, figures.clipped_fraction)
     return replace(figures, snr_db=clip.snr_db, clipped_fraction=clipped)
-
-
-def _surroundings(
-    place: _Place,
-    items: list[Item],
-    figures: dict[str, ClipFigures],
-    limits: Thresholds,
-    options: QaOptions,
-    ctx: "JobContext",
-) -> tuple[dict[str, Surroundings], dict[str, str]]:
-    sounding = [item for item in items if item.id in figures and figures[item.id].fingerprint]
-    reach, rooms = _reach(sounding, figures), _rooms(sounding, figures)
-    copies = _copies(sounding, figures, limits)
-    far = speakers.outliers([speakers.unpack(figures[item.id].speaker) for item in sounding])
-    distance = {item.id: z for item, z in zip(sounding, far, strict=True)}
-    errors, not_measured = asr.error_rates(
-        sounding, options, place.cache.with_name("heard.json"), ctx.sub(*_LISTEN_SHARE)
-    )
-    if len(sounding) < speakers.LEAST_CLIPS:
-        not_measured["other_speaker"] = f"fewer than {speakers.LEAST_CLIPS} clips"
-    around = {}
-    for item in items:
-        other, similarity = copies.get(item.id, (None, None))
-        around[item.id] = Surroundings(
-            reach.get(item.source),
-            rooms.get(item.source),
-            other,
-            similarity,
-            distance.get(item.id),
-            errors.get(item.id),
-        )
-    return around, not_measured
-
-
-def _reach(items: list[Item], figures: dict[str, ClipFigures]) -> dict[str, float]:
-    """How high each source's clips reach (nine of ten reach no higher), Hz; sources with too little sound left out."""
-    by_source: defaultdict[str, list[ClipFigures]] = defaultdict(list)
-    for item in items:
-        by_source[item.source].append(figures[item.id])
-    return {
-        source: sorted(one.bandwidth_hz for one in members)[int(_SOURCE_QUANTILE * (len(members) - 1) + 0.5)]
-        for source, members in by_source.items()
-        if sum(one.active_s for one in members) >= _LEAST_SOURCE_S
-    }
-
-
-def _rooms(items: list[Item], figures: dict[str, ClipFigures]) -> dict[str, float]:
-    """The median reverberation time of each source with three clips or more that show one, s."""
-    by_source: defaultdict[str, list[float]] = defaultdict(list)
-    for item in items:
-        if (rt60_s := figures[item.id].rt60_s) is not None:
-            by_source[item.source].append(rt60_s)
-    return {source: statistics.median(rooms) for source, rooms in by_source.items() if len(rooms) >= _LEAST_ROOMS}
-
-
-def _copies(items: list[Item], figures: dict[str, ClipFigures], limits: Thresholds) -> dict[str, tuple[str, float]]:
-    """Clip -> (the better take of the same, similarity). A person's choice is the better take, then less noise."""
-    if limits.duplicate_similarity is None:
-        return {}
-    measured_ = [figures[item.id] for item in items]
-    found = duplicates.pairs(
-        [duplicates.unpack(one.fingerprint) for one in measured_],
-        [one.active_s for one in measured_],
-        limits.duplicate_similarity,
-    )
-
-    def worth(index: int) -> tuple[bool, float, int]:
-        clip = items[index].clip
-        return (bool(clip and clip.by_user and clip.verdict == "accepted"), measured_[index].snr_db, -index)
-
-    copies: dict[str, tuple[str, float]] = {}
-    for first, second, similarity in found:
-        worse, better = sorted((first, second), key=worth)
-        copies.setdefault(items[worse].id, (items[better].id, round(similarity, 3)))
-    return copies
 
 
 def _proposal(item: Item, findings: list[ClipFinding]) -> Clip | str:

@@ -59,6 +59,13 @@ def test_files_hold_24_bits(tmp_path: Path, fmt: str) -> None:
     assert np.abs(load(path) - x).max() < 2**-22
 
 
+def test_a_wav_that_may_pass_4_gb_is_written_as_rf64(tmp_path: Path) -> None:
+    for expected, magic in ((0.0, b"RIFF"), (2e9, b"RF64")):
+        write_blocks(tmp_path / "x.wav", [np.zeros(100, np.float32)], 16000, "wav", expected)
+        assert (tmp_path / "x.wav").read_bytes()[:4] == magic
+        assert load(tmp_path / "x.wav").size == 100
+
+
 def test_a_stream_that_breaks_leaves_no_file(tmp_path: Path) -> None:
     def breaks() -> Iterator[np.ndarray]:
         yield np.zeros(10, np.float32)

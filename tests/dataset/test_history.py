@@ -12,6 +12,8 @@ from core.dataset.clips import Clip, ClipTable
 from core.dataset.history import RecordedTable
 from core.dataset.voices import Voice, VoiceStore
 from core.errors import BadInput, Conflict, NotFound
+from core.settings import load_settings
+from core.studio import Studio
 
 
 def clip(name: str) -> Clip:
@@ -89,6 +91,20 @@ def test_a_change_that_the_table_never_got_is_passed_over(voice: Voice) -> None:
     ClipTable(voice).path.write_bytes(before)  # as if the process had died between journal and table
     history.undo(voice)
     assert verdicts(voice) == "aaaa", "the step before it is the one to undo"
+
+
+def test_the_studio_records_what_a_person_decides(tmp_path: Path) -> None:
+    studio = Studio(load_settings({"workspace": str(tmp_path)}, env={}))
+    made = studio.create_voice("ann")
+    ClipTable(made).save([clip("a"), clip("b")])
+    studio.set_verdict("ann", ["a", "b"], "rejected")
+    assert studio.undo("ann").clips == 2
+    assert verdicts(made) == "aa"
+    studio.redo("ann")
+    assert verdicts(made) == "rr"
+    job = studio.start_job("qa", "ann", {"apply": True})
+    assert (job.kind, job.voice, job.params) == ("qa", "ann", {"apply": True, "voice": "ann"})
+    studio.close()
 
 
 @pytest.mark.parametrize("torn", [b'{"op": "change", "la', b"\xff\xff", b'{"op":"undo","number":99}', b"[]", b"1"])

@@ -8,7 +8,7 @@ import pytest
 from core.jobs.context import ForegroundContext
 from core.quality.asr import CODE, error_rates
 from core.quality.items import Item
-from core.quality.options import QaOptions
+from core.quality.options import parse_qa_options
 from core.settings import load_settings
 
 
@@ -22,9 +22,11 @@ def context(workspace: Path) -> ForegroundContext:
 
 def test_what_is_missing_is_said(takes: Path, workspace: Path) -> None:
     clip, kept, ctx = item(takes / "w0.wav", "words"), workspace / "heard.json", context(workspace)
-    assert error_rates([clip], QaOptions(), kept, ctx) == ({}, {CODE: "not asked for"})
-    assert error_rates([item(takes / "w0.wav", "")], QaOptions(asr="auto"), kept, ctx)[1] == {CODE: "no clip has text"}
-    rates, why = error_rates([clip], QaOptions(asr="no-such-model"), kept, ctx)
+    assert error_rates([clip], parse_qa_options({}), kept, ctx) == ({}, {CODE: "not asked for"})
+    assert error_rates([item(takes / "w0.wav", "")], parse_qa_options({"asr": "auto"}), kept, ctx)[1] == {
+        CODE: "no clip has text"
+    }
+    rates, why = error_rates([clip], parse_qa_options({"asr": "no-such-model"}), kept, ctx)
     assert rates == {}
     assert "no-such-model" in why[CODE]
     assert not kept.exists()
@@ -40,7 +42,7 @@ def test_a_wrong_text_is_told_from_the_right_one(takes: Path, workspace: Path) -
         pytest.skip("no Whisper model here: requirements-bench.txt")
     from core.audio.synthetic import SENTENCES
 
-    kept, options = workspace / "heard.json", QaOptions(asr=str(folders[0]), text_language="en")
+    kept, options = workspace / "heard.json", parse_qa_options({"asr": str(folders[0]), "text_language": "en"})
     right, wrong = item(takes / "w3.wav", SENTENCES[3]), item(takes / "w4.wav", SENTENCES[12])
     rates, why = error_rates([right, wrong], options, kept, context(workspace))
     assert why == {}

@@ -31,7 +31,7 @@ def test_speech(tmp_path: Path, say: Say) -> None:
 
 def test_a_sung_note_has_its_name(tmp_path: Path) -> None:
     t = np.arange(32000) / 16000
-    tone = sum(0.2 / k * np.sin(2 * np.pi * 220 * k * t) for k in range(1, 8))
+    tone = np.sum([0.2 / k * np.sin(2 * np.pi * 220 * k * t) for k in range(1, 8)], axis=0)
     found = figures_of(tmp_path, tone.astype(np.float32))
     assert note_name(max(found.notes, key=lambda note: found.notes[note])) == "A3"
     assert (found.voiced_share or 0) > 0.9

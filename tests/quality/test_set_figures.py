@@ -1,6 +1,7 @@
 """What a set is, counted on clips made by hand."""
 
 from dataclasses import replace
+from typing import Any
 
 from core.quality.figures import ClipFigures
 from core.quality.set_figures import Member, set_figures, set_findings
@@ -13,7 +14,7 @@ FIGURES = ClipFigures(
 ONE = Member("a.wav", "Hello, zoo!", "ann", True, FIGURES)
 
 
-def codes(members: list[Member], preset: str = "svc", **changes: float) -> list[str]:
+def codes(members: list[Member], preset: str = "svc", **changes: Any) -> list[str]:
     return [one.code for one in set_findings(set_figures(members), parse_thresholds(preset, changes))]
 
 
@@ -34,7 +35,7 @@ def test_a_small_even_set_is_remarked_on() -> None:
 
 
 def test_balance_length_loudness_and_dullness() -> None:
-    quiet = {"set_minutes": 0.0, "set_semitones": 0.0}
+    quiet: dict[str, Any] = {"set_minutes": 0.0, "set_semitones": 0.0}
     plain = replace(ONE, figures=replace(FIGURES, notes={60: 1.0}))
     assert codes([plain] * 10, **quiet) == []
     assert codes([plain] * 10 + [replace(plain, source="b")], **quiet) == ["one_source"]
