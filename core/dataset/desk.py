@@ -53,6 +53,24 @@ class DatasetDesk:
             return None
         return kept[1]
 
+    def findings(self, voice: str, language: str) -> list[dict[str, Any]]:
+        """What the last run found in the set and in groups of clips, worst first, with `title`, `why`, `advice` and
+        `figures` in `language` ("en" or "zh"), besides `code`, `severity` and `clips` (ids)."""
+        return [_in_words(one, language) for one in (self.quality(voice) or {}).get("findings", [])]
+
+    def clip_findings(self, voice: str, clip: str, language: str) -> list[dict[str, Any]]:
+        """What the last run found in one clip, as `findings` gives it."""
+        rows = (self.quality(voice) or {}).get("rows", [])
+        row = next((one for one in rows if one["id"] == clip), None)
+        found = row["findings"] if row else []
+        return [_in_words({**one, "low": one["figure"], "high": one["figure"], "clips": []}, language) for one in found]
+
+    def limits(self, preset: str) -> dict[str, Any]:
+        """The thresholds of a preset, "svc" or "tts". Raises BadInput."""
+        from core.quality.thresholds import parse_thresholds
+
+        return parse_thresholds(preset).model_dump()
+
     def report(self, voice: str) -> Path:
         """The printable report of the last run. Raises NotFound."""
         found = self.quality(voice)
@@ -120,3 +138,12 @@ class DatasetDesk:
         from core.cleaning.record import redo
 
         return redo(self._voices.get(voice), recording)
+
+
+def _in_words(one: dict[str, Any], language: str) -> dict[str, Any]:
+    from core.quality.findings import Finding
+    from core.quality.texts import said
+
+    fields = ("code", "severity", "clips", "low", "high", "limit", "params")
+    words = said(Finding(**{name: one[name] for name in fields}), language)
+    return {"code": one["code"], "severity": one["severity"], "clips": one["clips"], **vars(words)}

@@ -5,22 +5,19 @@
     let chosen = new Set();
     let anchor = null;
     let timer = 0;
+    let arriving = null;  // which row to choose once the next page is here
 
-    const rows = () => [...element.querySelectorAll("tbody tr[data-id]")].filter((r) => !r.hidden);
+    const rows = () => [...element.querySelectorAll("tbody tr[data-id]")];
     const row = (id) => element.querySelector(`tr[data-id="${CSS.escape(id)}"]`);
 
     const paint = () => {
-      const filter = element.dataset.filter || "all";
       element.querySelectorAll("tbody tr[data-id]").forEach((r) => {
-        r.hidden = filter !== "all" && r.dataset.verdict !== filter;
         const on = chosen.has(r.dataset.id);
         r.setAttribute("aria-selected", String(on));
         r.tabIndex = r.dataset.id === current ? 0 : -1;
       });
       const seen = rows();
       if (seen.length && !seen.some((r) => r.tabIndex === 0)) seen[0].tabIndex = 0;
-      element.querySelectorAll("[data-filter]").forEach((b) =>
-        b.setAttribute("aria-pressed", String(b.dataset.filter === filter)));
     };
 
     const pick = (id, extend, focus) => {
@@ -46,6 +43,14 @@
     const step = (by, extend) => {
       const ids = rows().map((r) => r.dataset.id);
       const at = ids.indexOf(current);
+      // Past the end of a page the next one is turned to.
+      const turn = at >= 0 && (at + by < 0 || at + by >= ids.length) && Math.abs(by) === 1
+        && element.querySelectorAll(".ts-pager [data-act=page]")[by > 0 ? 1 : 0];
+      if (turn && !turn.disabled) {
+        arriving = by > 0 ? 0 : -1;
+        trigger("act", { ...turn.dataset });
+        return;
+      }
       pick(ids[Math.max(0, Math.min(ids.length - 1, at < 0 ? 0 : at + by))], extend, true);
     };
 
@@ -68,10 +73,9 @@
     element.tsStep = step;
 
     element.addEventListener("click", (event) => {
-      const filter = event.target.closest("[data-filter]");
-      if (filter && filter !== element) {
-        element.dataset.filter = filter.dataset.filter;
-        paint();
+      const button = event.target.closest("[data-act]");
+      if (button) {
+        if (!button.disabled) trigger("act", { ...button.dataset });
         return;
       }
       const r = event.target.closest("tr[data-id]");
@@ -81,6 +85,9 @@
       if (event.target.closest("tr[data-id]")) TS.playIn("#clip-detail");
     });
     element.addEventListener("keydown", (event) => {
+      const undo = (event.ctrlKey || event.metaKey)
+        && { z: event.shiftKey ? "redo" : "undo", y: "redo" }[event.key.toLowerCase()];
+      if (undo) { event.preventDefault(); trigger("act", { act: undo }); }
       if (!event.target.closest("tbody") || event.ctrlKey || event.metaKey || event.altKey) return;
       const act = {
         ArrowDown: () => step(1, event.shiftKey),
@@ -101,6 +108,11 @@
       chosen = new Set([...chosen].filter((id) => ids.has(id)));
       if (current && !ids.has(current)) current = null;
       paint();
+      if (arriving !== null && ids.size) {
+        const id = [...ids].at(arriving);
+        arriving = null;
+        pick(id, false, true);
+      }
     });
     paint();
   };

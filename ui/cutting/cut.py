@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from ui.controls import Context, Part, Scene, act_of, clock, esc, file_url, html_part, number
+from ui.pager import pager_html
 from ui.plots import bars_svg
 from ui.texts import Texts
 
@@ -182,20 +183,3 @@ def _row(t: Texts, one: dict[str, Any]) -> str:
 
 def _time(seconds: float) -> str:
     return f"{clock(int(seconds))}.{int(seconds * 1000) % 1000:03d}"
-
-
-def pager_html(t: Texts, page: int, n: int, per_page: int, **data: str) -> str:
-    """Buttons that turn pages (``data-act=page``); nothing where one page holds all."""
-    last = max(0, (n - 1) // per_page)
-    if last == 0:
-        return ""
-    more = "".join(f' data-{key}="{esc(value)}"' for key, value in data.items())
-
-    def button(to: int, key: str) -> str:
-        off = "" if 0 <= to <= last and to != page else " disabled"
-        return (f'<button type="button" class="ts-btn" data-act="page" data-page-to="{to}"{more}{off}>'
-                f"{esc(t(key))}</button>")
-
-    told = t("page.place", first=page * per_page + 1, last=min(n, (page + 1) * per_page), n=n)
-    return (f'<span class="ts-pager">{button(page - 1, "page.before")}<span class="ts-muted">{esc(told)}</span>'
-            f'{button(page + 1, "page.after")}</span>')

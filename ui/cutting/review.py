@@ -3,7 +3,7 @@
 from typing import Any
 
 from ui.controls import esc
-from ui.cutting.cut import pager_html
+from ui.pager import pager_html
 from ui.texts import Texts
 
 PER_PAGE = 25

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui.clip_view import clip_detail, clip_table, summary_html
+from ui.clip_view import View, clip_detail, clip_table, filtered, summary_html
 from ui.controls import (
     Context,
     Part,
@@ -25,12 +25,15 @@ from ui.controls import (
     need_voice,
     section,
 )
+from ui.dataset import cleaning, quality
 
 if TYPE_CHECKING:
+    from core.jobs.model import Job
     from core.studio import RecordingInfo
     from ui.texts import Texts
 
 # Two events, so that judging a clip and moving to the next never wait for each other.
+JOBS = ("prep", "qa", "clean")
 CLIPS_JS = "TS.clips(element, trigger, watch); /* 'act', 'pick' */"
 
 
@@ -64,55 +67,106 @@ def build(ctx: Context) -> None:
         prepare = gr.Button(t("dataset.prepare"), variant="primary", elem_id="prepare", scale=0, min_width=150)
     job = html_part(elem_id="prep-job")
     job_actions(ctx, job)
+    marked = ctx.watch("clips_marked", gr.State(()))  # (title, ids) of the finding whose clips are shown
+    choice = ctx.watch("clips_choice", gr.State("all"))
+    page = ctx.watch("clips_page", gr.State(0))
     with gr.Row(elem_classes="ts-cols", equal_height=False):
         with gr.Column(scale=0, min_width=300, elem_classes="ts-left"):
             recordings, report = _build_import(ctx)
             options = _build_options(ctx)
-        with gr.Column(scale=1, min_width=400, elem_classes="ts-main"):
-            summary = html_part(elem_id="clip-summary")
-            table = gr.HTML("", js_on_load=CLIPS_JS, apply_default_css=False, elem_id="clips")
-            detail = html_part(elem_id="clip-detail")
+        with (
+            gr.Column(scale=1, min_width=400, elem_classes="ts-main"),
+            gr.Tabs(elem_id="dataset-tabs", elem_classes="ts-tabs") as tabs,
+        ):
+            with gr.Tab(t("dataset.clips"), id="clips"):
+                summary = html_part(elem_id="clip-summary")
+                table = gr.HTML("", js_on_load=CLIPS_JS, apply_default_css=False, elem_id="clips")
+                detail = html_part(elem_id="clip-detail")
+            with gr.Tab(t("quality.tab"), id="quality"):
+                quality.build(ctx, (tabs, choice, page, marked))
+            with gr.Tab(t("cleaning.tab"), id="cleaning"):
+                cleaning.build(ctx)
 
     def start(voice: str | None, *values: Any) -> None:
         ctx.studio.prepare(need_voice(t, voice), options.read(values))
 
     ctx.on(prepare.click, start, [ctx.voice, *options.inputs])
-
-    def judge(voice: str | None, event: gr.EventData) -> None:
-        data = act_of(event)
-        name = need_voice(t, voice)
-        ctx.studio.set_verdict(name, data["ids"].split("\n"), data["verdict"])
-        ctx.bump(name)
-
-    def pick(voice: str | None, event: gr.EventData) -> str:
-        name, wanted = need_voice(t, voice), act_of(event)["id"]
-        clip = next((c for c in ctx.studio.clips(name) if c.id == wanted), None)
-        return clip_detail(t, ctx.studio, name, clip)
-
-    ctx.on(table.act, judge, [ctx.voice], trigger_mode="multiple")
-    table.pick(guarded(t, pick), [ctx.voice], [detail], show_progress="hidden", trigger_mode="always_last",
-               api_visibility="private")
-
-    def clips_key(scene: Scene) -> Hashable:
-        return (scene.finished("prep"), scene.revision)
-
-    def clips_render(scene: Scene) -> list[Any]:
-        clips = ctx.studio.clips(scene.voice) if scene.voice else []
-        return [summary_html(t, clips), clip_table(t, clips)]
+    _wire_clips(ctx, (summary, table, detail), (choice, page, marked))
 
     def files_render(scene: Scene) -> list[Any]:
         return [recordings_html(t, ctx.studio.recordings(scene.voice) if scene.voice else [])]
 
+    def active(scene: Scene) -> "list[Job]":
+        newest = [scene.latest(kind, scene.voice) for kind in JOBS] if scene.voice else []
+        return [one for one in newest if one is not None]
+
     def job_render(scene: Scene) -> list[Any]:
-        latest = scene.latest("prep", scene.voice) if scene.voice else None
-        busy = latest is not None and latest.active
-        return [job_panel(t, latest), gr.update(interactive=not busy)]
+        busy = any(one.active and one.kind == "prep" for one in active(scene))
+        return ["".join(job_panel(t, one) for one in active(scene)), gr.update(interactive=not busy)]
 
     ctx.parts += [
-        Part([summary, table], clips_key, clips_render, page="dataset"),
-        Part([detail, report], lambda scene: scene.voice, lambda scene: [clip_detail(t, ctx.studio, "", None), ""]),
-        Part([recordings], clips_key, files_render, page="dataset"),
-        Part([job, prepare], lambda scene: job_key(scene.latest("prep", scene.voice)), job_render, page="dataset"),
+        Part([report], lambda scene: scene.voice, lambda scene: [""]),
+        Part([recordings], lambda s: (s.finished("prep"), s.revision), files_render, page="dataset"),
+        Part([job, prepare], lambda s: tuple(job_key(one) for one in active(s)), job_render, page="dataset"),
+    ]
+
+
+def _wire_clips(ctx: Context, parts: tuple[gr.HTML, gr.HTML, gr.HTML], view: tuple[Any, Any, Any]) -> None:
+    """The table of clips: which are shown, verdicts one by one and in bulk, undo; one clip in detail."""
+    t, studio = ctx.t, ctx.studio
+    summary, table, detail = parts
+    chosen, turned, marked = view
+
+    def act(voice: str | None, shown: str, ids: tuple[Any, ...], event: gr.EventData) -> tuple[Any, Any]:
+        data, name = act_of(event), need_voice(t, voice)
+        kind = data.get("act", "judge")
+        if kind == "filter":
+            return data["choice"], 0
+        if kind == "page":
+            return gr.skip(), int(data["pageTo"])
+        if kind == "undo":
+            studio.undo(name)
+        elif kind == "redo":
+            studio.redo(name)
+        elif kind == "all":
+            clips = filtered(studio.clips(name), shown, ids[1] if ids else ())
+            studio.set_verdict(name, [clip.id for clip in clips], data["verdict"])
+        else:
+            studio.set_verdict(name, data["ids"].split("\n"), data["verdict"])
+        ctx.bump(name)
+        return gr.skip(), gr.skip()
+
+    def pick(voice: str | None, event: gr.EventData) -> str:
+        name, wanted = need_voice(t, voice), act_of(event)["id"]
+        clip = next((c for c in studio.clips(name) if c.id == wanted), None)
+        return clip_detail(t, studio, name, clip)
+
+    ctx.on(table.act, act, [ctx.voice, chosen, marked], [chosen, turned], trigger_mode="multiple")
+    table.pick(guarded(t, pick), [ctx.voice], [detail], show_progress="hidden", trigger_mode="always_last",
+               api_visibility="private")
+
+    def key(scene: Scene) -> Hashable:
+        return (*(scene.finished(kind) for kind in ("prep", "slice", "qa")), scene.revision)
+
+    def summary_render(scene: Scene) -> list[Any]:
+        return [summary_html(t, studio.clips(scene.voice) if scene.voice else [])]
+
+    def table_render(scene: Scene) -> list[Any]:
+        if not scene.voice:
+            return [clip_table(t, [], View())]
+        undo, redo = studio.dataset.steps(scene.voice)
+        title, ids = scene.values["clips_marked"] or ("", ())
+        choice, page = scene.values["clips_choice"], scene.values["clips_page"]
+        shown = View(choice, page, frozenset(ids), title, len(undo), len(redo))
+        return [clip_table(t, studio.clips(scene.voice), shown)]
+
+    def view_key(scene: Scene) -> Hashable:
+        return (key(scene), *(scene.values[name] for name in ("clips_choice", "clips_page", "clips_marked")))
+
+    ctx.parts += [
+        Part([summary], key, summary_render, page="dataset"),
+        Part([table], view_key, table_render, page="dataset"),
+        Part([detail], lambda scene: scene.voice, lambda scene: [clip_detail(t, studio, "", None)]),
     ]
 
 

@@ -1,0 +1,1 @@
+"""The tabs of the page Dataset beside its clips."""
