@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from core import atomic
+from core.engines.sovits.anatomy import explain, fit_config, kind_of
 from core.engines.sovits.config import SovitsConfig
 from core.engines.sovits.model import SovitsGenerator, build_generator, prepare_for_inference
-from core.errors import ModelFileError
+from core.errors import BadInput, ModelFileError
 from core.models.safe_load import load_checkpoint, load_tensors, strict_load
 
 POSTERIOR_PREFIX = "enc_q."
@@ -80,15 +81,68 @@ def load_generator(path: Path, config: SovitsConfig, *, for_inference: bool = Fa
 
     `for_inference` prepares it (`prepare_for_inference`) and accepts a released file without `enc_q`. Half-precision
     files are widened. Where a shared flow's names disagree, `flow.wn.*` wins, as upstream has it. Raises
-    ModelFileError naming missing, extra and wrong-shaped tensors.
+    ModelFileError saying in words what does not fit the config, or naming missing, extra and wrong-shaped tensors and
+    such that hold no numbers. `fitted_config` gives a config that does fit.
     """
-    generator = build_generator(config)
     tensors = load_tensors(path)
+    _check_fit(tensors, config, path)
+    generator = build_generator(config)
     released = not any(name.startswith(POSTERIOR_PREFIX) for name in tensors)
     if for_inference and released and isinstance(generator, SovitsGenerator):
         generator.enc_q = None
     strict_load(generator, tensors, str(path))
     return (prepare_for_inference(generator, device) if for_inference else generator).to(device)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _check_fit(tensors: Mapping[str, Tensor], config: SovitsConfig, path: Path) -> None:
+    """Raise ModelFileError where the file is another model than the config's."""
+    shapes = _shapes(tensors)
+    lite = config.model.vocoder_name == "lite"
+    if lite and kind_of(shapes) == "generator":
+        raise ModelFileError(
+            f"{path.name} is a so-vits-svc model, and the config beside it that of a lite model.",
+            "Use the config.json that came with it.",
+            where=str(path),
+        )
+    try:
+        found = None if lite else explain(shapes, config)
+        damaged = kind_of(shapes) == "generator" and found and not _is_whole(shapes, fit_config(config, shapes))
+    except (KeyError, BadInput):
+        return  # parts are missing or make no sense: strict loading names them
+    if found and not damaged:
+        what, hint = found
+        raise ModelFileError(f"{path.name} does not fit: {what}.", hint, where=str(path))
+
+
+def _is_whole(shapes: Mapping[str, tuple[int, ...]], config: SovitsConfig) -> bool:
+    """Whether the shapes are those of a config's model, the posterior encoder aside."""
+    with torch.device("meta"):
+        wanted = _shapes(build_generator(config).state_dict())
+    return all(
+        shapes.get(name) == wanted.get(name)
+        for name in shapes.keys() | wanted.keys()
+        if not name.startswith(POSTERIOR_PREFIX)
+    )
+
+
+def fitted_config(path: Path, config: SovitsConfig) -> SovitsConfig:
+    """The config made to fit a generator file: the fix for most files that `load_generator` refuses.
+
+    Raises ModelFileError if the file is no generator of so-vits-svc.
+    """
+    shapes = _shapes(load_tensors(path))
+    try:
+        return fit_config(config, shapes)
+    except KeyError as err:
+        raise ModelFileError(
+            f"{path.name} is no whole so-vits-svc model: it has no {err.args[0]}.",
+            "Choose a G_*.pth file.",
+            where=str(path),
+        ) from err
 
 
 def load_discriminator(path: Path, discriminator: nn.Module) -> None:
