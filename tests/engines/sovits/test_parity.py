@@ -11,11 +11,16 @@ from core.nn.noise import NoNoise
 from core.nn.spectral import mel_from_spectrogram, mel_spectrogram
 from tests.engines.sovits.conftest import SmallGenerator, train_spectrogram
 
-AUDIO_ATOL = 3e-5
+ATOL = 3e-5
 
 
-def close(ours: Tensor, theirs: Tensor, atol: float = AUDIO_ATOL) -> None:
+def close(ours: Tensor, theirs: Tensor, atol: float = ATOL) -> None:
     torch.testing.assert_close(ours, theirs, atol=atol, rtol=1e-5)
+
+
+def audio_atol(small: SmallGenerator) -> float:
+    """Ten times as much for snakes, whose audio of made-up weights is nine times too loud before the last tanh."""
+    return 10 * ATOL if small.config.model.vocoder_name == "nsf-snake-hifigan" else ATOL
 
 
 def test_the_mean_path_and_its_parts(small: SmallGenerator) -> None:
@@ -35,8 +40,8 @@ def test_the_mean_path_and_its_parts(small: SmallGenerator) -> None:
     close(seen["flow"], expected["flow"])
     close(seen["dec.m_source"].transpose(1, 2), expected["dec.m_source.0"])
     close(seen["dec.conv_pre"], expected["dec.conv_pre"])
-    close(seen["dec.conv_post"], expected["dec.conv_post"])
-    close(audio, small.io["zeronoise.audio"])
+    close(seen["dec.conv_post"], expected["dec.conv_post"], audio_atol(small))
+    close(audio, small.io["zeronoise.audio"], audio_atol(small))
     assert torch.equal(f0, small.io["in.f0"])
 
 
@@ -47,19 +52,19 @@ def test_every_way_of_inference(small: SmallGenerator, prepared: bool) -> None:
         prepare_for_inference(model)
     c, f0, uv, sid, vol = small.inputs
     audio, _ = model.infer(c, f0, uv, sid, vol, generator=NoNoise())
-    close(audio, small.io["zeronoise.audio"])
+    close(audio, small.io["zeronoise.audio"], audio_atol(small))
     audio, _ = model.infer(c, small.io["in.f0_zeroed"], uv, sid, vol, generator=NoNoise())
-    close(audio, small.io["zeronoise_f0zeroed.audio"])
+    close(audio, small.io["zeronoise_f0zeroed.audio"], audio_atol(small))
     audio, predicted = model.infer(c, f0, uv, sid, vol, predict_f0=True, generator=NoNoise())
-    close(audio, small.io["zeronoise_predictf0.audio"])
+    close(audio, small.io["zeronoise_predictf0.audio"], audio_atol(small))
     close(predicted, small.io["zeronoise_predictf0.f0"], atol=1e-3)
     audio, _ = model.infer(c, f0, uv, small.io["in.spkmix_weights"], vol, generator=NoNoise())
-    close(audio, small.io["zeronoise_spkmix.audio"])
+    close(audio, small.io["zeronoise_spkmix.audio"], audio_atol(small))
 
 
 def test_the_same_seed_gives_upstreams_audio(small: SmallGenerator) -> None:
     audio, _ = small.build().infer(*small.inputs, generator=torch.Generator().manual_seed(52468))
-    close(audio, small.io["seeded52468_ns0.4.audio"])
+    close(audio, small.io["seeded52468_ns0.4.audio"], audio_atol(small))
 
 
 def test_a_training_pass_and_its_losses(small: SmallGenerator) -> None:
@@ -80,7 +85,7 @@ def test_a_training_pass_and_its_losses(small: SmallGenerator) -> None:
         )
     for name in ("z", "z_p", "m_p", "logs_p", "m_q", "logs_q", "lf0"):
         close(getattr(out, name), io[f"train.{name}"])
-    close(out.audio, io["train.o"])
+    close(out.audio, io["train.o"], audio_atol(small))
     close(out.mask, io["train.z_mask"])
     close(out.normal_lf0, io["train.norm_lf0"])
     close(out.predicted_lf0, io["train.pred_lf0"])
