@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from core.dataset.desk import DatasetDesk
     from core.dataset.history import Step
     from core.dataset.voices import ImportReport, Voice, VoiceStore
+    from core.service.desk import CharacterDesk
+    from core.training.desk import TrainingDesk
 
 __all__ = ["KeySuggestion", "ModelSummary", "RecordingInfo", "RunSummary", "Studio", "SystemStatus", "VoiceSummary"]
 
@@ -211,6 +213,13 @@ class Studio:
 
         return DatasetDesk(self.settings, self._voices, self._jobs, self._refuse_while_busy)
 
+    @property
+    def characters(self) -> "CharacterDesk":
+        """Voices as the HTTP service's characters."""
+        from core.service.desk import CharacterDesk
+
+        return CharacterDesk(self, lambda: self._jobs)
+
     # -- training
 
     def preflight(self, options: Mapping[str, Any]) -> list[Check]:
@@ -220,34 +229,44 @@ class Studio:
 
         return preflight(self.settings, parse_options(dict(options)))
 
-    def train(self, options: Mapping[str, Any]) -> Job:
-        """Queue a training run. Raises BadInput (options), NotFound (voice), Conflict (pre-flight says no)."""
-        from core.training.options import parse_options
+    @property
+    def training(self) -> "TrainingDesk":
+        """Checkpoints, comparisons, manifests, clones and deletion of runs."""
+        from core.training.desk import TrainingDesk
+
+        return TrainingDesk(self.settings)
+
+    def train(self, options: Mapping[str, Any], overrule: bool = False) -> Job:
+        """Queue a training run. Raises BadInput (options), NotFound (voice), Conflict (pre-flight says no).
+
+        `overrule` starts it whatever the pre-flight says.
+        """
+        from core.training.options import RESUME_MAY_CHANGE, parse_options
 
         parsed = parse_options(dict(options))
         if parsed.resume:
-            return self.resume(parsed.resume, steps=options.get("steps"))
+            return self.resume(parsed.resume, **{k: v for k, v in options.items() if k in RESUME_MAY_CHANGE})
         self._voices.get(parsed.voice)
         for check in self.preflight(options):
-            if check.verdict == "fail":
+            if check.verdict == "fail" and not overrule:
                 raise Conflict(f"Training cannot start. {check.name}: {check.detail}", check.fix, where=check.name)
         return self._jobs.submit("train", dict(options), parsed.voice)
 
-    def resume(self, run: str, steps: int | None = None) -> Job:
-        """Queue a run to go on from its last checkpoint, to a new number of steps in all if given.
+    def resume(self, run: str, **changes: Any) -> Job:
+        """Queue a run to go on from its last checkpoint, with other options (those of RESUME_MAY_CHANGE) if given.
 
-        Raises NotFound, Conflict (it runs or is queued already).
+        Raises NotFound, BadInput, Conflict (it runs or is queued already).
         """
-        info = run_folders.open_run(self.settings.runs, run).read()
-        if info.state in ("preparing", "running") and run_folders.process_alive(info.pid, info.pid_started):
+        from core.training.session import resume_params
+
+        found = run_folders.open_run(self.settings.runs, run)
+        info = found.read()
+        if run_folders.is_going(found.path, info):
             raise Conflict(f"The run {run!r} is going on.", "Stop it first.", where=run)
         for job in self._jobs.store.list(limit=1000, states=ACTIVE):
             if job.kind == "train" and job.params.get("resume") == run:
                 raise Conflict(f"The run {run!r} is waiting to go on as job {job.id}.", "Cancel that first.", where=run)
-        params: dict[str, Any] = {"resume": run}
-        if steps is not None:
-            params["steps"] = int(steps)
-        return self._jobs.submit("train", params, info.voice)
+        return self._jobs.submit("train", resume_params(run, info, changes), info.voice)
 
     def runs(self, voice: str | None = None) -> list[RunSummary]:
         """Training runs, newest first."""

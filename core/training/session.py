@@ -3,7 +3,7 @@
 import contextlib
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -56,6 +56,22 @@ def begin(params: dict[str, Any], settings: Settings) -> tuple[Run, RunInfo, Tra
     info.versions = versions()
     run.write(info)
     return run, info, options
+
+
+def resume_params(run: str, info: RunInfo, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a job that goes on with a run. What is None is no change.
+
+    Raises:
+        BadInput: an option that a run cannot change, or a value out of range.
+    """
+    wanted = {name: value for name, value in changes.items() if value is not None}
+    wrong = sorted(set(wanted) - set(RESUME_MAY_CHANGE))
+    if wrong:
+        raise BadInput(
+            f"A run cannot go on with another {', '.join(wrong)}.", f"It may change {', '.join(RESUME_MAY_CHANGE)}."
+        )
+    parse_options({**info.options, **wanted, "resume": None})
+    return {"resume": run, **wanted}
 
 
 def _note_changes(info: RunInfo, options: TrainOptions) -> None:

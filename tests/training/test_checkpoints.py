@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.engines.sovits.config import save_config
 from core.engines.sovits.dataset import Example
 from core.engines.sovits.export import load_model
+from core.engines.sovits.recipes import create_recipe
 from core.errors import ModelFileError, NotFound
 from core.training import light
 from core.training.checkpoints import disk_use, list_checkpoints, star, stars
 from core.training.runs import Run, create_run
+from tests.training.material import small_config
 from tests.training.trainers import fit, options_for, recipe_for, trainer_for
 
 
@@ -80,8 +83,6 @@ def test_starred_steps_survive_pruning(tmp_path: Path, three_clips: list[Example
 
 @pytest.mark.parametrize("family", ["lite", "tiny"])
 def test_a_light_checkpoint_is_a_voice(tmp_path: Path, family: str) -> None:
-    from core.engines.sovits.config import save_config
-
     recipe = recipe_for(family, options_for(family))
     save_config(recipe.config, tmp_path / "config.json")
     folder = light.save_light(tmp_path / "light", 7, recipe.light_tensors(), tmp_path / "config.json", {"voice": "v"})
@@ -107,3 +108,29 @@ def test_thinning_keeps_the_course_of_the_run(tmp_path: Path) -> None:
     assert [light.step_of(p) for p in light.list_light(tmp_path)] == [1, 2, 20, 30] or [
         light.step_of(p) for p in light.list_light(tmp_path)
     ] == [1, 2, 10, 30]
+
+
+@pytest.mark.slow  # the real discriminator and its moments take half a gigabyte
+def test_a_checkpoint_goes_to_upstream_with_its_optimisers(tmp_path: Path, three_clips: list[Example]) -> None:
+    from core.engines.sovits.checkpoint import read_upstream
+    from core.engines.sovits.export import export_upstream
+    from core.errors import BadInput
+    from tests.training.trainers import end_of
+
+    recipe = create_recipe(small_config("tiny"), options_for("tiny"))
+    options = options_for("tiny", steps=1)
+    trainer = trainer_for(create_run(tmp_path, "r", "v", "tiny"), options, three_clips, recipe)
+    fit(trainer)
+    end = end_of(trainer)
+    paths = export_upstream(end, trainer.run.config_file, tmp_path / "out")
+    assert [p.name for p in paths] == ["G_1.pth", "D_1.pth", "config.json"]
+    for path, name in zip(paths, ("generator", "discriminator"), strict=False):
+        found = read_upstream(path)
+        assert all(torch.equal(found.tensors[key], value) for key, value in end.tensors[name].items())
+        assert found.learning_rate == pytest.approx(1e-4)
+        first = found.optimizer["state"][0]["exp_avg"]
+        assert torch.equal(first, end.tensors["optimisers"][f"{name}.0.exp_avg"])
+    lite = small_config("lite")
+    save_config(lite, tmp_path / "lite.json")
+    with pytest.raises(BadInput, match="lite"):
+        export_upstream(end, tmp_path / "lite.json", tmp_path / "out")

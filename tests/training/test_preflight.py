@@ -13,7 +13,7 @@ from core.settings import Settings, load_settings
 from core.training.options import parse_options
 from core.training.preflight import preflight, tried
 from core.training.runs import RunInfo, create_run
-from tests.training.material import BandEncoder, make_voice, register_encoder
+from tests.training.material import BandEncoder, make_voice, register_encoder, small_config
 
 BASE = {"preset": "lite", "encoder": "bands", "pitch": "dio", "steps": 100}
 GIB = 1 << 30
@@ -102,8 +102,9 @@ def test_room_to_go_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_memory_line_can_be_measured(settings: Settings, voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = parse_options({**BASE, "voice": voice.name, "encoder": "builtin", "batch_size": 4})
-    # Here in this process: a fresh one only takes longer.
+    options = parse_options({**BASE, "voice": voice.name, "batch_size": 4})
+    # Here in this process and on a small model: a fresh one and the real sizes only take longer.
+    monkeypatch.setattr(trial, "preset", lambda name, **_: small_config(name))
     monkeypatch.setattr(trial, "measure_in_fresh_process", trial.measure)
     check = tried(settings, options)
     assert check.verdict == "ok"

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from core import atomic
 from core.engines.sovits.checkpoint import load_generator
 from core.engines.sovits.config import SovitsConfig, load_config
-from core.errors import ModelFileError, NotFound
-from core.training.generations import save_tensors, sha256_of
+from core.errors import BadInput, ModelFileError, NotFound
+from core.training import optimiser_state
+from core.training.generations import Generation, save_tensors, sha256_of
+from core.training.options import TrainOptions
 
 MODEL_FILE, CONFIG_FILE, CARD_FILE = "model.safetensors", "config.json", "card.json"
 
@@ -113,3 +116,42 @@ def voice_models(models_dir: Path) -> list[Path]:
         return []
     found = [p for p in models_dir.iterdir() if (p / CARD_FILE).is_file() and p.suffix not in (".new", ".old")]
     return sorted(found, key=lambda p: (p / CARD_FILE).stat().st_mtime, reverse=True)
+
+
+def export_upstream(generation: Generation, config_file: Path, folder: Path) -> list[Path]:
+    """Write a checkpoint as so-vits-svc 4.1 takes it, to train on or to convert with: G_STEP.pth, D_STEP.pth,
+    config.json. Weights, optimiser state and learning rate go along; upstream's "iteration" counts epochs.
+
+    Raises:
+        BadInput: the model is not of that family.
+        ModelFileError: the checkpoint is of another configuration.
+        NoSpace: the disk is full; files that were there stay.
+    """
+    from core.engines.sovits.checkpoint import write_upstream
+    from core.engines.sovits.recipes import create_recipe
+    from core.models.safe_load import strict_load
+
+    config = load_config(config_file)
+    if config.model.vocoder_name == "lite":
+        raise BadInput("so-vits-svc does not know models of the preset lite.", "Export a run of standard or tiny.")
+    recipe = create_recipe(config, TrainOptions(voice="-"))
+    assert recipe.discriminator is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    modules = {"generator": ("G", recipe.generator), "discriminator": ("D", recipe.discriminator)}
+    for name, (letter, module) in modules.items():
+        strict_load(module, generation.tensors[name], f"{generation.path.name}/{name}.safetensors")
+        optimiser = torch.optim.AdamW(module.parameters())
+        groups = generation.state["optimisers"][name]
+        optimiser_state.unflatten(optimiser, name, generation.tensors["optimisers"], groups)
+        path = folder / f"{letter}_{generation.step}.pth"
+        write_upstream(
+            path,
+            module,
+            iteration=int(generation.state["epoch"]) + 1,
+            learning_rate=float(groups[0]["lr"]),
+            optimizer=optimiser.state_dict(),
+        )
+        written.append(path)
+    atomic.write_bytes(folder / CONFIG_FILE, config_file.read_bytes())
+    return [*written, folder / CONFIG_FILE]
