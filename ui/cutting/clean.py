@@ -1,21 +1,22 @@
 """The tab of a cleaning: three ways to whole sentences, and a review in which each of them is taken or refused."""
 
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
 import gradio as gr
 
 from core.errors import BadInput
 from ui.controls import Context, Part, Scene, act_of, need_voice
+from ui.cutting.place import place
 from ui.cutting.review import review_html
 
 WAYS = ("rules", "endpoint", "answer")
 REVIEW_JS = "TS.review(element, trigger, watch); /* 'act' */"
 
 
-def build(ctx: Context, recording: gr.Dropdown, chosen: Callable[[Scene], str | None], saved: str) -> None:
-    """Draw the tab and wire it. ``chosen``: the recording of a scene; ``saved``: saves the cues before an event."""
+def build(ctx: Context, recording: gr.Dropdown, saved: str) -> None:
+    """Draw the tab and wire it. ``saved``: the script that saves the cues before an event."""
     t, studio = ctx.t, ctx.studio
     with gr.Row(elem_classes="ts-cols", equal_height=False):
         with gr.Column(scale=0, min_width=300, elem_classes="ts-left"):
@@ -42,28 +43,28 @@ def build(ctx: Context, recording: gr.Dropdown, chosen: Callable[[Scene], str | 
         return need_voice(t, voice), name
 
     def start(voice: str | None, name: str | None, how: str, pasted: str, *values: Any) -> int:
-        place = recording_of(voice, name)
+        at = recording_of(voice, name)
         if how == "answer" and not pasted.strip():
             raise BadInput(t("clean.no_answer"), t("clean.no_answer_hint"))
         options = {key: value for key, value in zip(merge, values, strict=True) if value is not None}
-        studio.cutting.clean(*place, how, options, pasted)
+        studio.cutting.clean(*at, how, options, pasted)
         return 0
 
     def ask(voice: str | None, name: str | None) -> str:
         return "\n\n\n".join(studio.cutting.prompts(*recording_of(voice, name)))
 
     def act(voice: str | None, name: str | None, event: gr.EventData) -> Any:
-        data, place = act_of(event), recording_of(voice, name)
+        data, at = act_of(event), recording_of(voice, name)
         if data.get("act") == "page":
             return int(data["pageTo"])
         if data.get("act") == "drop":
-            studio.cutting.drop_review(*place)
+            studio.cutting.drop_review(*at)
         if data.get("act") == "take":
             flipped = set(json.loads(data.get("flipped") or "[]"))
-            rows = [row for row in studio.cutting.review(*place) if row["position"] is not None]
+            rows = [row for row in studio.cutting.review(*at) if row["position"] is not None]
             take = {row["position"] for row in rows if (row["verdict"] == "ok") != (row["position"] in flipped)}
-            studio.cutting.take_review(*place, take)
-            ctx.bump(place[0])
+            studio.cutting.take_review(*at, take)
+            ctx.bump(at[0])
         return 0
 
     ctx.on(go.click, start, [ctx.voice, recording, way, answer, *merge.values()], [page], js=saved,
@@ -72,15 +73,12 @@ def build(ctx: Context, recording: gr.Dropdown, chosen: Callable[[Scene], str | 
     ctx.on(review.act, act, [ctx.voice, recording], [page])
 
     def key(scene: Scene) -> Hashable:
-        name = chosen(scene)
-        known = scene.voice and name in studio.cutting.recordings(scene.voice)
-        return (name, scene.values["review_page"], studio.cutting.review_stamp(scene.voice, name) if known else 0)
+        at = place(studio, scene)
+        return (at, scene.values["review_page"], studio.cutting.review_stamp(*at) if at else 0)
 
     def render(scene: Scene) -> list[Any]:
-        name = chosen(scene)
-        known = scene.voice and name in studio.cutting.recordings(scene.voice)
-        rows = studio.cutting.review(scene.voice, name) if known else []
-        return [review_html(t, rows, scene.values["review_page"])]
+        at = place(studio, scene)
+        return [review_html(t, studio.cutting.review(*at) if at else [], scene.values["review_page"])]
 
     ctx.parts.append(Part([review], key, render, page="cutting"))
 

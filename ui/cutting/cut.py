@@ -1,12 +1,13 @@
 """The tab of a cutting: its settings, and what it did, cue by cue."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from ui.controls import Context, Part, Scene, act_of, clock, esc, file_url, html_part, number
+from ui.cutting.place import place
 from ui.pager import pager_html
 from ui.plots import bars_svg
 from ui.texts import Texts
@@ -51,7 +52,7 @@ def build_form(ctx: Context) -> Form:
     return form
 
 
-def build_report(ctx: Context, chosen: Callable[[Scene], str | None]) -> None:
+def build_report(ctx: Context) -> None:
     """What the last cutting of the recording did: a banner, the summary, a table in pages, and a player."""
     t, studio = ctx.t, ctx.studio
     banner = html_part(elem_id="cut-banner")
@@ -79,13 +80,11 @@ def build_report(ctx: Context, chosen: Callable[[Scene], str | None]) -> None:
     ctx.on(banner.act, correct, [ctx.voice, ctx.watched["recording"]], [])
 
     def key(scene: Scene) -> Hashable:
-        return (chosen(scene), scene.finished("slice"), scene.revision)
+        return (place(studio, scene), scene.finished("slice"), scene.revision)
 
     def report_of(scene: Scene) -> dict[str, Any] | None:
-        name = chosen(scene)
-        if not scene.voice or name not in studio.cutting.recordings(scene.voice):
-            return None
-        return studio.cutting.report(scene.voice, str(name))
+        at = place(studio, scene)
+        return studio.cutting.report(*at) if at else None
 
     def head_render(scene: Scene) -> list[Any]:
         report = report_of(scene)

@@ -72,7 +72,8 @@ def scene_key(scene: Scene) -> Hashable:
 
 def _build_options(ctx: Context) -> dict[str, Any]:
     """Names are those of CleanOptions."""
-    t, fields = ctx.t, {}
+    t = ctx.t
+    fields: dict[str, Any] = {}
     with gr.Row():
         fields["highpass_hz"] = gr.Number(70, minimum=10, maximum=500, label=t("cleaning.highpass_hz"),
                                           info=t("cleaning.highpass_hz_info"), min_width=100)

@@ -23,6 +23,7 @@ from ui.controls import (
 from ui.cue_view import desk_html, feed_html, findings_html
 from ui.cutting import clean, transcribe
 from ui.cutting import cut as cut_tab
+from ui.cutting.place import place, recordings
 
 if TYPE_CHECKING:
     from core.cutting.sheet import Sheet
@@ -56,10 +57,10 @@ def build(ctx: Context) -> None:
         with gr.Tab(t("transcribe.tab"), id="transcribe"):
             transcribe.build(ctx, recording, SAVED)
         with gr.Tab(t("clean.tab"), id="clean"):
-            clean.build(ctx, recording, chosen, SAVED)
+            clean.build(ctx, recording, SAVED)
         with gr.Tab(t("cut.clips_tab"), id="clips"):
             form = cut_tab.build_form(ctx)
-            cut_tab.build_report(ctx, chosen)
+            cut_tab.build_report(ctx)
 
     def start(voice: str | None, name: str | None, *values: Any) -> Any:
         if not name:
@@ -70,11 +71,6 @@ def build(ctx: Context) -> None:
     ctx.on(cut.click, start, [ctx.voice, recording, *form.inputs], [tabs], js=SAVED)
     _wire_import(ctx, drop, recording, report)
     _wire_parts(ctx, recording, (jobs, cut), (feed, findings))
-
-
-def chosen(scene: Scene) -> str | None:
-    """The recording that the page works on."""
-    return scene.values.get("recording") or None
 
 
 def _wire_import(ctx: Context, drop: gr.File, recording: gr.Dropdown, report: gr.HTML) -> None:
@@ -120,26 +116,25 @@ def _wire_parts(
 ) -> None:
     t, studio = ctx.t, ctx.studio
 
-    def names(scene: Scene) -> list[str]:
-        return studio.cutting.recordings(scene.voice) if scene.voice else []
+    def names_key(scene: Scene) -> Hashable:
+        return (tuple(recordings(studio, scene)), place(studio, scene) is not None)
 
     def names_render(scene: Scene) -> list[Any]:
-        known = names(scene)
-        current = chosen(scene)
-        return [gr.update(choices=known, value=current if current in known else (known[0] if known else None))]
+        known, at = recordings(studio, scene), place(studio, scene)
+        return [gr.update(choices=known, value=at[1] if at else (known[0] if known else None))]
 
     def cues_key(scene: Scene) -> Hashable:
-        return (chosen(scene), scene.revision, scene.finished("transcribe"), scene.finished("slice"))
+        return (place(studio, scene), scene.revision, scene.finished("transcribe"), scene.finished("slice"))
 
     def cues_render(scene: Scene) -> list[Any]:
-        voice, name = scene.voice, chosen(scene)
-        if not voice or name not in names(scene):
+        at = place(studio, scene)
+        if at is None:
             return [feed_html(None, None, 0), ""]
         try:
-            sheet: Sheet = studio.cutting.sheet(voice, str(name))
+            sheet: Sheet = studio.cutting.sheet(*at)
         except StudioError as error:
-            return [feed_html(voice, name, -1), problem_html(t, error.to_dict())]
-        return [feed_html(voice, name, sheet.origin, scene.finished("slice")), findings_html(t, sheet)]
+            return [feed_html(*at, -1), problem_html(t, error.to_dict())]
+        return [feed_html(*at, sheet.origin, scene.finished("slice")), findings_html(t, sheet)]
 
     def active(scene: Scene) -> list[Any]:
         newest = [scene.latest(kind, scene.voice) for kind in JOBS] if scene.voice else []
@@ -150,7 +145,7 @@ def _wire_parts(
         return ["".join(job_panel(t, job) for job in active(scene)), gr.update(interactive=not busy)]
 
     ctx.parts += [
-        Part([recording], lambda s: (tuple(names(s)), chosen(s) in names(s)), names_render, page="cutting"),
+        Part([recording], names_key, names_render, page="cutting"),
         Part(list(cues), cues_key, cues_render, page="cutting"),
         Part(list(top), lambda scene: tuple(job_key(job) for job in active(scene)), job_render, page="cutting"),
     ]
