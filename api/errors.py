@@ -1,10 +1,14 @@
-"""StudioError as HTTP: a status code by kind, the body {"ok": false, "error": {code, message, hint, where}}."""
+"""StudioError as HTTP: a status code by kind, the body {"ok": false, "error": {code, message, hint, where}, "detail"}.
+
+`detail` repeats the message, since clients of FastAPI services look there.
+"""
 
 import logging
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import BadInput, StudioError
@@ -23,7 +27,8 @@ _LOG = logging.getLogger("api")
 
 def answer(error: StudioError, status: int | None = None) -> JSONResponse:
     """The error as a response; `status` overrides the code's own."""
-    return JSONResponse({"ok": False, "error": error.to_dict()}, status or STATUS.get(error.code, 500))
+    body = {"ok": False, "error": error.to_dict(), "detail": error.message}
+    return JSONResponse(body, status or STATUS.get(error.code, 500))
 
 
 def install(app: FastAPI) -> None:
@@ -38,7 +43,14 @@ def install(app: FastAPI) -> None:
         parts = [f"{'.'.join(str(step) for step in item['loc'])}: {item['msg']}" for item in error.errors()]
         return answer(BadInput(f"The request cannot be used: {'; '.join(parts)}.", "Correct it; /docs shows its form."))
 
+    async def on_http_error(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        response = answer(StudioError(f"{error.detail}.", "/docs lists what there is."), error.status_code)
+        response.headers.update(error.headers or {})
+        return response
+
     app.add_exception_handler(StudioError, on_studio_error)
+    app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_bad_request)
 
 

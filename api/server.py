@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 
 from api import errors
+from api.bounds import Bounds
 from api.guard import Guard, Rules
-from api.routes import jobs, voices
+from api.routes import characters, inference, jobs, voices
 from core import __version__
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str
     Light: nothing here imports torch or Gradio; the page builds itself in a thread once the server runs, so
     `/health` answers at once. `allowed_hosts` are further names under which this server is reached (`*` as wildcard).
     """
-    app = FastAPI(title="Timbre Studio", version=__version__, docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="Timbre Studio", version=__version__, docs_url="/docs", redoc_url="/redoc")
     started = time.monotonic()
     errors.install(app)
 
@@ -49,6 +50,8 @@ def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str
 
     app.include_router(voices.router(studio))
     app.include_router(jobs.router(studio))
+    app.include_router(characters.router(studio))
+    app.include_router(inference.router(studio))
     if with_page:
         from ui.shell import mount
         from ui.tensorboard import mount_tensorboard
@@ -57,5 +60,6 @@ def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str
         mount(app, studio)
     rules = Rules(host=studio.settings.host, token=studio.settings.token, allowed_hosts=allowed_hosts)
     app.add_middleware(errors.Surprises)
+    app.add_middleware(Bounds, file_bytes=studio.settings.max_upload_mb << 20)
     app.add_middleware(Guard, rules=rules)  # added last, so it sees a request first
     return app

@@ -41,6 +41,8 @@ HANDLERS: dict[str, Handler] = {
     "clean-subs": Handler("core.subtitles.clean:run_clean_subs", lane="work"),
     "clean": Handler("core.cleaning.clean:run_clean", lane="work"),
     "convert": Handler("core.engines.sovits.convert:run_convert", lane="work"),
+    "character-audio": Handler("core.service.process:run_process", lane="work"),
+    "character-speech": Handler("core.service.speaking:run_speech", lane="speech"),
 }
 
 

@@ -1,0 +1,1 @@
+"""The state behind the HTTP service: characters (voices with a configuration), their jobs, and spoken requests."""

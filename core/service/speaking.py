@@ -1,0 +1,57 @@
+"""The job "character-speech": a text (spoken by espeak-ng) or an uploaded clip, in a character's trained voice."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core import summaries
+from core.dataset.voices import VoiceStore
+from core.paths import inside
+from core.service.languages import espeak_voice
+
+if TYPE_CHECKING:
+    from core.jobs.context import JobContext
+
+_HIGH_VOICE_HZ = 165.0  # between the usual pitch of men and of women
+
+
+def run_speech(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
+    """Speak a text as a character of engine sovits.
+
+    `params`: `voice`, `text`, `language`, `source` (a recording of the voice instead of the text), `transpose`
+    (semitones or None), `seed`, `out` (path of the wav).
+
+    Returns what `run_convert` does. Raises as it does, and Unavailable where espeak-ng is missing.
+    """
+    from core.engines.sovits.convert import run_convert
+
+    voice = VoiceStore(ctx.settings.voices_dir).get(str(params.get("voice") or ""))
+    ctx.settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="speech-", dir=ctx.settings.cache_dir) as folder:
+        if params.get("source"):
+            source = inside(voice.path, voice.raw / str(params["source"]))
+        else:
+            ctx.progress(0.0, "speaking")
+            models = summaries.models_of(voice)
+            source = Path(folder) / "spoken.wav"
+            _say(str(params["text"]), str(params["language"]), models[0].f0_median if models else None, source)
+        transpose = params.get("transpose")
+        options = {
+            "voice": voice.name,
+            "source": str(source),
+            "transpose": "auto" if transpose is None else transpose,
+            "seed": params.get("seed", 52468),
+            "out": str(params["out"]),
+        }
+        return run_convert(options, ctx.sub(0.05, 1.0))
+
+
+def _say(text: str, language: str, f0_hz: float | None, path: Path) -> None:
+    """Speech by espeak-ng, a woman's or a man's as the voice is high or low."""
+    from core.audio.encode import write_audio
+    from core.audio.synthetic import Speaker, speak
+
+    high = f0_hz is None or f0_hz >= _HIGH_VOICE_HZ
+    speaker = Speaker(espeak_voice(language, text), "f3" if high else "m3", 160, 62 if high else 30, 55)
+    audio, rate_hz = speak(text, speaker)
+    write_audio(path, audio, rate_hz, "wav")
