@@ -140,10 +140,10 @@ def _search(
     n_lags = round(reach_s / bin_s)
     sloped = float(np.abs(slopes).max()) * float(times[: ends[-1]].max())
     n_wide = n_lags + int(np.ceil(sloped / bin_s)) + 1
-    centred = sound - sound.mean()
+    sums = np.concatenate([[0.0], np.cumsum(sound - sound.mean(), dtype=np.float64)])
     rows, middles, begin = [], [], 0
     for end in ends:
-        rows.append(_correlation(times[begin:end], centred, bin_s, n_wide))
+        rows.append(_correlation(times[begin:end], sums, bin_s, n_wide))
         middles.append(float(times[begin:end].mean()))
         begin = end
     lags = np.arange(-n_lags, n_lags + 1)
@@ -171,12 +171,13 @@ def _peak(values: NDArray[np.float64], top: int) -> float:
     return 0.5 * (left - right) / bend if bend < 0 else 0.0
 
 
-def _correlation(cues: NDArray[np.float64], sound: Floats, bin_s: float, n_lags: int) -> NDArray[np.float64]:
+def _correlation(
+    cues: NDArray[np.float64], sums: NDArray[np.float64], bin_s: float, n_lags: int
+) -> NDArray[np.float64]:
     """How much sound the cues cover when they are moved by -n_lags..n_lags bins, [2 * n_lags + 1].
 
-    By running sums: a cue covers the sum up to its end less the sum up to its start.
+    `sums`: running sums of the sound; a cue covers the sum up to its end less the sum up to its start.
     """
-    sums = np.concatenate([[0.0], np.cumsum(sound, dtype=np.float64)])
     lags = np.arange(-n_lags, n_lags + 1)
     edges = np.round(cues / bin_s).astype(np.int64)
     places = np.clip(edges[:, :, None] + lags, 0, sums.size - 1)
