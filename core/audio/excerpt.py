@@ -56,7 +56,7 @@ def _decoded(
     container: InputContainer, track: AudioStream, start_s: float, end_s: float, rate_hz: int
 ) -> NDArray[np.float32] | None:
     """The stretch by the frames' own times; None where they have none, or where the jump went too far."""
-    mixer = av.AudioResampler(format="flt", layout="mono")
+    floats = av.AudioResampler(format="fltp")
     first, last = round(start_s * rate_hz), round(end_s * rate_hz)
     audio = np.zeros(last - first, np.float32)
     reached = None
@@ -67,8 +67,8 @@ def _decoded(
             at = round(float((frame.pts - (track.start_time or 0)) * frame.time_base) * rate_hz)
             if reached is None and at > first:
                 return None
-            for mixed in mixer.resample(frame):
-                samples = mixed.to_ndarray().reshape(-1)
+            for planes in floats.resample(frame):
+                samples = planes.to_ndarray().mean(axis=0, dtype=np.float32)
                 low, high = max(first, at), min(last, at + samples.size)
                 if high > low:
                     audio[low - first : high - first] = samples[low - at : high - at]

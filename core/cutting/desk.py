@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SUBTITLES = (".srt", ".vtt", ".ass", ".ssa", ".txt")
 _REMEMBERED = 500  # jobs that are looked through
+_ASR = ".asr.srt"
 
 
 class CuttingDesk:
@@ -60,13 +61,13 @@ class CuttingDesk:
         """
         file = self._file(voice, recording)
         sheet = file.load()
-        job = self._newest("transcribe", voice, self.audio(voice, recording))
+        job = self._newest("transcribe", voice, recording)
         if job is None or job.id <= sheet.job or not job.result:
             return sheet
         from core.subtitles.parse import read
 
         try:
-            parsed = read(str(job.result["out"]))
+            parsed = read(file.file(_ASR))
         except StudioError:  # the file was removed since
             return file.seen_job(job.id)
         return file.replace(parsed.cues, str(job.result.get("model", "")), parsed.findings, job=job.id)
@@ -102,7 +103,7 @@ class CuttingDesk:
         from core.transcribe.options import TranscribeOptions
 
         audio = self.audio(voice, recording)
-        out = self._file(voice, recording).file(".asr.srt")
+        out = self._file(voice, recording).file(_ASR)
         params = {**options, "audio": str(audio), "out": str(out)}
         parsed = parse_options(TranscribeOptions, params)
         find(self.settings, parsed.engine, parsed.model, parsed.language)
@@ -226,18 +227,27 @@ class CuttingDesk:
 
     def report(self, voice: str, recording: str) -> dict[str, Any] | None:
         """What the last cutting of the recording did (see `run_slice`): its report, with `result`, the job's own."""
-        job = self._newest("slice", voice, self.audio(voice, recording))
+        owner, job = self._voices.get(voice), self._newest("slice", voice, recording)
         if job is None or not job.result:
             return None
         try:
-            report: dict[str, Any] = json.loads(Path(str(job.result["report"])).read_text("utf-8"))
+            path = owner.transcripts / Path(str(job.result["report"])).name
+            report: dict[str, Any] = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError):
             return None
+        for cue in report["cues"]:
+            # The voice may have been renamed since, or a clip removed.
+            clip = owner.sliced / Path(cue["audio"]).name if cue["audio"] else None
+            cue["audio"] = str(clip) if clip is not None and clip.is_file() else None
         return {**report, "result": job.result}
 
-    def _newest(self, kind: str, voice: str, audio: Path) -> Job | None:
+    def _newest(self, kind: str, voice: str, recording: str) -> Job | None:
+        self.audio(voice, recording)
         done = self._jobs.store.list(limit=_REMEMBERED, states=("completed",), voice=voice)
-        return next((job for job in done if job.kind == kind and job.params.get("audio") == str(audio)), None)
+        # By the end of the path: a voice may have been renamed since.
+        wanted = (self._voices.get(voice).raw.name, *Path(recording).parts)
+        mine = (job for job in done if job.kind == kind)
+        return next((job for job in mine if Path(str(job.params.get("audio"))).parts[-len(wanted) :] == wanted), None)
 
     def _file(self, voice: str, recording: str) -> SheetFile:
         self.audio(voice, recording)
