@@ -67,7 +67,7 @@ class CharacterDesk:
 
         return VoiceStore(self.settings.voices_dir).get(name)
 
-    def voices(self) -> list[Voice]:
+    def voices(self) -> "list[Voice]":
         """All of them, by name."""
         from core.dataset.voices import VoiceStore
 
