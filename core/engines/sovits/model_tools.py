@@ -23,11 +23,11 @@ MixMode = Literal["convex", "linear"]
 def model_info(path: Path, config_path: Path | None = None) -> dict[str, Any]:
     """What a weights file is, as plain data.
 
-    Keys: file, bytes, kind, tensors, parameters (once where names share a tensor in the file), types; for a generator also released (without the
-    training-only part), `architecture` (the config fields that its shapes decide), `encoders` (content encoders of
-    that width), iteration and learning_rate where the file says them; with a config (given, or `config.json` beside
-    it) speakers, speech_encoder, `differences` in words and `problem` (what, hint) or None. Raises ModelFileError if
-    the file cannot be read, BadInput for a config that was named and is none.
+    Keys: file, bytes, kind, tensors, parameters (once where names share a tensor in the file), types; for a generator
+    also released (without the training-only part), `architecture` (the config fields that its shapes decide),
+    `encoders` (content encoders of that width), iteration and learning_rate where the file says them; with a config
+    (given, or `config.json` beside it) speakers, speech_encoder, `differences` in words and `problem` (what, hint) or
+    None. Raises ModelFileError if the file cannot be read, BadInput for a config that was named and is none.
     """
     tensors = load_tensors(path)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
