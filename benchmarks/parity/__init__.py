@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.parity.base import Case, Folder, Quantity
 
 # Modules of this package with `find(folder) -> list[Case]`; each takes the files that it knows, by their contents.
-FAMILIES = ("generator", "discriminator", "vocoder", "diffusion", "rmvpe", "signal", "slicing")
+FAMILIES = ("generator", "discriminator", "vocoder", "diffusion", "rmvpe", "signal", "slicing", "cosyvoice2")
 
 
 def cases_of(path: Path) -> list[Case]:
