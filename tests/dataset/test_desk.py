@@ -35,7 +35,7 @@ def test_findings_in_both_languages(studio: Studio, desk: DatasetDesk) -> None:
     assert desk.findings(VOICE, "en") == []
     with pytest.raises(NotFound, match="no report"):
         desk.report(VOICE)
-    studio.run_foreground("prep", {"voice": VOICE, "options": {"rate_hz": 16000, "slicer": "none"}})
+    studio.run_foreground("prep", {"voice": VOICE, "options": {"rate_hz": 16000, "slicer": "none", "min_snr_db": 0}})
     job = desk.check(VOICE, "svc", {"snr_review_db": 60.0, "snr_reject_db": 50.0}, apply=True)
     studio.run_foreground("qa", job.params)
     found = {one["code"]: one for one in desk.findings(VOICE, "en")}
