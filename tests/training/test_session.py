@@ -12,8 +12,9 @@ from core.jobs.context import ForegroundContext
 from core.settings import Settings, load_settings
 from core.studio import Studio
 from core.training.alive import RunLock
+from core.training.generations import sha256_of
 from core.training.health import OutOfMemory
-from core.training.runs import RunInfo, create_run, open_run
+from core.training.runs import RunInfo, create_run, list_runs, open_run
 from core.training.session import guarded, resume_params
 from tests.training.material import make_voice, register_encoder, small_config
 
@@ -83,6 +84,33 @@ def test_a_run_that_saved_nothing_says_that_it_begins_anew(settings: Settings, v
         train.run_train({"voice": voice.name, **BASE, "name": "r"}, ForegroundContext(settings, stop))
     train.run_train({"resume": "r"}, ForegroundContext(settings))
     assert any("first step again" in note for note in open_run(settings.runs, "r").read().notes)
+
+
+def test_a_run_of_the_first_version_goes_on(settings: Settings, voice: Voice) -> None:
+    """run.json, manifest and state as session 1 of the studio wrote them."""
+    new_options = ("accumulate", "keep_every_steps", "keep_light", "compile", "measures")
+    stop = ForegroundContext(settings, lambda f, message: message.startswith("step 2/") and stop.request_cancel())
+    train.run_train({"voice": voice.name, **BASE, "name": "r"}, stop)
+    run = open_run(settings.runs, "r")
+    record = json.loads((run.path / "run.json").read_text())
+    for name in ("host", "boot_id", "paused", "offer", "sessions", "save_s", "step_s", "manifest"):
+        record.pop(name)
+    record["options"] = {k: v for k, v in record["options"].items() if k not in new_options}
+    record["state"], record["pid"], record["pid_started"] = "running", 2**22 + 1, 1.7e9
+    (run.path / "run.json").write_text(json.dumps(record))
+    (run.path / "manifest.json").unlink()
+    place = run.checkpoints / "step_00000002"
+    state = json.loads((place / "state.json").read_text())
+    (place / "state.json").write_text(json.dumps({k: v for k, v in state.items() if k not in ("window", "guard")}))
+    manifest = json.loads((place / "manifest.json").read_text())
+    file = place / "state.json"
+    manifest["files"]["state.json"] = {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
+    del manifest["manifest_sha256"]
+    (place / "manifest.json").write_text(json.dumps({**manifest, "format": 1}))
+    assert list_runs(settings.runs)[0].state == "interrupted"
+    done = train.run_train({"resume": "r"}, ForegroundContext(settings))
+    assert (done["step"], done["stopped"]) == (3, False)
+    assert open_run(settings.runs, "r").read().sessions[0]["from_step"] == 2
 
 
 def test_two_processes_never_train_one_run(settings: Settings) -> None:
