@@ -28,14 +28,21 @@ __all__ = ["build_shim", "markdown", "run"]
 def run(args: list[str]) -> dict[str, Any]:
     """Run the trials in a process that has the shim loaded; their figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks crash")
-    parser.add_argument("--trials", type=int, default=500, help="most trials to make; those at writes come first")
+    parser.add_argument("--trials", type=int, default=500, help="most trials to make")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no trial after this long")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments and places")
+    parser.add_argument("--only", choices=("all", "writes", "others"), default="all", help="which ways to end a run")
     parser.add_argument("--place", type=Path, help="folder to work in (default: the system's)")
     options = parser.parse_args(args)
     with tempfile.TemporaryDirectory(prefix="crash-", dir=options.place) as folder:
         shim = build_shim(Path(folder))
-        given = {"folder": folder, "trials": options.trials, "seconds": options.seconds, "seed": options.seed}
+        given = {
+            "folder": folder,
+            "trials": options.trials,
+            "seconds": options.seconds,
+            "seed": options.seed,
+            "only": options.only,
+        }
         environment = {
             **os.environ,
             "LD_PRELOAD": str(shim),

@@ -187,13 +187,18 @@ STRIDE_SHARE = 2 / 3
 """So much of all trials goes to the calls one by one."""
 
 
-def plan(series: Series, trials: int) -> Iterator[Trial]:
-    """The trials: every write in both ways first (every so many if there are more than two thirds), then the others."""
+def plan(series: Series, trials: int, only: str = "all") -> Iterator[Trial]:
+    """The trials, one at a write and one of the others in turn, so that a series cut short has something of each.
+
+    Every write in both ways, or every so many of them if there are more than two thirds of all trials.
+    """
     writes = series.writes["all"]
-    stride = math.ceil(2 * writes / max(1.0, STRIDE_SHARE * trials))
+    share = {"all": STRIDE_SHARE, "writes": 1.0}.get(only, 0.0)
+    stride = max(1, math.ceil(2 * writes / max(1.0, share * trials)))
     at_writes = [(n, torn) for torn in (False, True) for n in range(1, writes + 1 + stride, stride)]
-    yield from (series.at_write(n, torn) for n, torn in at_writes)
-    rest = max(1, trials - len(at_writes))
+    if only == "others":
+        at_writes = []
+    rest = max(1, trials - len(at_writes)) if only != "writes" else 0
     files = ["manifest.json", "state.json", "rng.safetensors"]
     files += [f"{stem}.safetensors" for stem in ("generator", "discriminator", "optimisers")]
     others: list[Callable[[int], Trial]] = [
@@ -205,8 +210,11 @@ def plan(series: Series, trials: int) -> Iterator[Trial]:
         lambda i: series.at_moment(signal.SIGKILL, "kill -9 at a random moment"),
         lambda i: series.full_disk(series.random.choice((0, 300, 3000, 30_000, 100_000, 300_000)), kill=i % 3 == 2),
     ]
-    for index in range(rest):
-        yield others[index % len(others)](index // len(others))
+    for index in range(max(len(at_writes), rest)):
+        if index < len(at_writes):
+            yield series.at_write(*at_writes[index])
+        if index < rest:
+            yield others[index % len(others)](index // len(others))
 
 
 def main(arguments: list[str]) -> int:
@@ -216,7 +224,7 @@ def main(arguments: list[str]) -> int:
     saving.RETRY_S = 0.05
     began = time.monotonic()
     series = Series(Path(given["folder"]), given["seed"])
-    for number, trial in enumerate(plan(series, given["trials"]), 1):
+    for number, trial in enumerate(plan(series, given["trials"], given["only"]), 1):
         if time.monotonic() - began > given["seconds"]:
             break
         series.trial(trial)
