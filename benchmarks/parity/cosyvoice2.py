@@ -66,7 +66,7 @@ def _pairs(folder: Folder) -> list[Pair]:
         if not described.is_file():
             continue
         info = json.loads(described.read_text("utf-8"))
-        if isinstance(info, dict) and "CosyVoice" in str(info.get("upstream", "")):
+        if isinstance(info, dict) and ("CosyVoice" in json.dumps(info) or "SineGen2" in json.dumps(info)):
             pairs.append(Pair(stem, info, load_file(Path(folder.path) / name)))
     return pairs
 

@@ -18,6 +18,7 @@ from core.engines.cosyvoice2.sampling import Sampler
 log = logging.getLogger(__name__)
 
 MIN_RATIO, MAX_RATIO = 2, 20  # speech tokens for each token of the text to be said
+_UPSTREAM_LONGEST = 10_000  # upstream's stream has no limit
 
 
 class Decoding:
@@ -131,7 +132,8 @@ class Interleaved(Decoding):
         parts.append(model.task())
         if prompt and not self._upstream:
             parts.append(model.speech(prompt))
-        yield from self._until_stop(parts, 0, max(0, MAX_RATIO * self._n_target - n_produced))
+        most = _UPSTREAM_LONGEST if self._upstream else max(0, MAX_RATIO * self._n_target - n_produced)
+        yield from self._until_stop(parts, 0, most)
 
     def _block(
         self, parts: list[Tensor], fill_at: int, n_speech: int

@@ -1,0 +1,238 @@
+"""CosyVoice2 and Fun-CosyVoice3 as a speech engine: one loaded model, any number of sessions."""
+
+import threading
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from core.engines.cosyvoice2.loading import END_OF_PROMPT, Model, load_model
+from core.engines.cosyvoice2.options import CosyOptions
+from core.engines.cosyvoice2.speaker import Speaker
+from core.engines.cosyvoice2.text import normalised, pieces
+from core.engines.cosyvoice2.utterance import Utterance
+from core.errors import BadInput, Conflict, NotFound
+from core.speech import sentences
+from core.speech.chunk import Chunk, Speech
+from core.speech.engine import Capabilities, Engine, Session, Text, speech_of
+from core.speech.options import MAX_SEED
+from core.speech.prompt import ReferenceClip
+
+_ASSISTANT = f"You are a helpful assistant.{END_OF_PROMPT}"  # version 3 wants it before the clip's words
+
+
+def load(folder: Path, device: str = "cpu") -> "CosyEngine":
+    """Load a released folder. Raises ModelFileError, Unavailable."""
+    return CosyEngine(load_model(folder, device))
+
+
+class CosyEngine(Engine[CosyOptions, Speaker]):
+    """A loaded model. Sessions share its weights and nothing else."""
+
+    name = "cosyvoice2"
+    options = CosyOptions
+
+    def __init__(self, model: Model) -> None:
+        self._model: Model | None = model
+        self._lock = threading.Lock()
+        self.sessions: set[CosySession] = set()
+
+    @property
+    def model(self) -> Model:
+        """The model. Raises Conflict after `unload`."""
+        if self._model is None:
+            raise Conflict("This model was unloaded.", "Load it again.")
+        return self._model
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        model = self.model
+        modes = ("continuation", "reference", *(("preset",) if model.presets else ()))
+        return Capabilities(
+            model=f"{model.folder.name} ({'Fun-CosyVoice3' if model.config.version == 3 else 'CosyVoice2'})",
+            sample_rate_hz=model.config.sample_rate_hz,
+            prompt_rate_hz=24000,
+            modes=modes,
+            languages=("zh", "en", "ja", "ko", "yue"),
+            max_tokens=model.language_model.trunk.config.max_position_embeddings,
+        )
+
+    @property
+    def memory_bytes(self) -> int:
+        """Weights and what the running sessions remember; 0 after `unload`."""
+        if self._model is None:
+            return 0
+        return self._model.memory_bytes + sum(session.memory_bytes for session in list(self.sessions))
+
+    @property
+    def presets(self) -> dict[str, Speaker]:
+        """The model's own voices, by name."""
+        return dict(self.model.presets)
+
+    def preset(self, name: str) -> Speaker:
+        """One of the model's own voices. Raises NotFound."""
+        if name not in self.model.presets:
+            known = ", ".join(self.model.presets) or "none: the model came without spk2info.pt"
+            raise NotFound(f"This model has no voice {name!r}.", f"It has {known}.", where="preset")
+        return self.model.presets[name]
+
+    def prompt(self, clip: ReferenceClip | None, reference: ReferenceClip | None = None) -> Speaker:
+        """What the models make of a clip. With its transcript it can be continued, without it lends its sound."""
+        chosen = clip or reference
+        if chosen is None or (clip is not None and reference is not None):
+            raise BadInput("CosyVoice takes one clip.", "Give a clip, with what is said in it or without.", where="prompt")
+        return self.model.speaker(chosen.audio, chosen.rate_hz, chosen.text if clip else "")
+
+    def session(self, options: CosyOptions, prompt: Speaker | None = None) -> "CosySession":
+        """A new request. Raises BadInput for a voice that the mode cannot use."""
+        if prompt is None:
+            if not self.model.presets:
+                raise BadInput(
+                    "CosyVoice needs a voice, and this model came without any of its own.",
+                    "Give a reference clip, or a stored speaker.",
+                    where="prompt",
+                )
+            prompt = next(iter(self.model.presets.values()))
+        return CosySession(self, options.seeded(), prompt)
+
+    def unload(self) -> None:
+        """Free the memory. Raises Conflict while sessions run."""
+        with self._lock:
+            if self.sessions:
+                raise Conflict("The model is speaking.", "Wait for it or cancel it, then unload it.")
+            self._model = None
+
+
+class CosySession(Session):
+    """One request. A whole text is said sentence by sentence; a text in pieces in one breath, as it arrives.
+
+    The same seed, text, voice and settings give the same sound, streamed or not, as long as `mel_cache_len` is the
+    exact one (smaller ones fade at the seams of a stream).
+    """
+
+    def __init__(self, engine: CosyEngine, options: CosyOptions, speaker: Speaker) -> None:
+        super().__init__()
+        assert options.seed is not None
+        self.seed = options.seed
+        self.warnings: list[str] = []
+        self._engine, self._options, self._speaker = engine, options, speaker
+        self._utterance: Utterance | None = None
+        self._used = False
+        self._said, self._continues = self._way()
+
+    def _way(self) -> tuple[list[int], bool]:
+        """Text tokens before the text, and whether the language model hears the clip: what a mode comes down to."""
+        model, speaker, mode = self._engine.model, self._speaker, self._options.mode
+        if mode == "auto":
+            mode = "zero_shot" if speaker.has_clip and speaker.has_text else "cross_lingual"
+        version_3 = model.config.version == 3
+        if mode == "instruct":
+            return model.text_ids(f"{self._options.instruct.strip()}{END_OF_PROMPT}"), False
+        if mode == "zero_shot":
+            if not (speaker.has_clip and speaker.has_text):
+                raise BadInput(
+                    "This voice has no clip with its words, so it cannot be continued.",
+                    "Write what is said in the clip, or use the mode cross_lingual.",
+                    where="mode",
+                )
+            said = speaker.text[0].tolist()
+            marked = model.text_ids(END_OF_PROMPT)[0] in said
+            return (model.text_ids(_ASSISTANT) if version_3 and not marked else []) + said, True
+        # A preset with a stored clip continues it; one of an embedding alone has nothing to continue.
+        if mode == "preset" and speaker.has_clip and speaker.has_text:
+            return speaker.text[0].tolist(), True
+        return (model.text_ids(_ASSISTANT) if version_3 else []), False
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the utterance in the making remembers."""
+        return self._utterance.memory_bytes if self._utterance else 0
+
+    def stream(self, text: Text) -> Generator[Chunk, None, None]:
+        """Chunks as they are made. See the base class."""
+        return self._begin(text, live=True)
+
+    def speak(self, text: Text) -> Speech:
+        """The whole at once. See the base class."""
+        return speech_of(self, self._begin(text, live=False), self._engine.model.config.sample_rate_hz)
+
+    def _begin(self, text: Text, *, live: bool) -> Generator[Chunk, None, None]:
+        if self._used:
+            raise Conflict("This session has spoken.", "Open another session for another request.")
+        self._used = True
+        return self._chunks(text, live=live)
+
+    def _chunks(self, text: Text, *, live: bool) -> Generator[Chunk, None, None]:
+        rate_hz = self._engine.model.config.sample_rate_hz
+        number = index = 0
+        self._engine.sessions.add(self)
+        try:
+            said = self._whole(text, live) if isinstance(text, str) else self._arriving(text, live)
+            for number, words, audio in said:
+                yield Chunk(audio.numpy(), rate_hz, index, number, words)
+                index += 1
+            yield Chunk(np.zeros(0, np.float32), rate_hz, index, number, "", True)
+        finally:
+            self._utterance = None
+            self._engine.sessions.discard(self)
+
+    def _open(self, number: int, *, interleaved: bool, live: bool) -> Utterance:
+        self._utterance = Utterance(
+            self._engine.model,
+            self._speaker,
+            self._options,
+            (self.seed + number) % (MAX_SEED + 1),
+            said=self._said,
+            continues=self._continues,
+            interleaved=interleaved,
+            live=live,
+        )
+        return self._utterance
+
+    def _spoken(self, utterance: Utterance) -> Iterator[Tensor]:
+        while not utterance.done:
+            self.check()
+            piece = utterance.step()
+            if piece is None:
+                return
+            if len(piece):
+                yield piece
+
+    def _whole(self, text: str, live: bool) -> Iterator[tuple[int, str, Tensor]]:
+        """(number of the sentence, its words, audio), with pauses."""
+        import torch
+
+        pause_ms, rate_hz = 0, self._engine.model.config.sample_rate_hz
+        for number, sentence in enumerate(sentences.split(text, self._options.max_weight)):
+            if pause_ms:
+                yield number, sentence.text, torch.zeros(round(pause_ms * rate_hz / 1000))
+            utterance = self._open(number, interleaved=False, live=live)
+            utterance.feed(self._ids(sentence.text))
+            utterance.end()
+            for audio in self._spoken(utterance):
+                yield number, sentence.text, audio
+            pause_ms = self._options.paragraph_pause_ms if sentence.paragraph else self._options.pause_ms
+
+    def _arriving(self, text: Text, live: bool) -> Iterator[tuple[int, str, Tensor]]:
+        """(0, the piece that came last, audio): one sentence as long as the text."""
+        utterance, piece, n_chars = self._open(0, interleaved=True, live=live), "", 0
+        for piece in pieces(text):
+            self.check()
+            n_chars += len(piece)
+            if n_chars > sentences.MAX_CHARS:
+                raise BadInput(
+                    f"The text has more than {sentences.MAX_CHARS:,} characters.", "Split it into parts.", where="text"
+                )
+            utterance.feed(self._ids(piece))
+            for audio in self._spoken(utterance):
+                yield 0, piece, audio
+        if not n_chars:
+            raise BadInput("There is nothing to say: the text is empty.", "Write what should be said.", where="text")
+        utterance.end()
+        for audio in self._spoken(utterance):
+            yield 0, piece, audio
+
+    def _ids(self, text: str) -> list[int]:
+        return self._engine.model.text_ids(normalised(text) if self._options.normalise else text)

@@ -1,0 +1,224 @@
+"""A tiny model in the released layout: modes, streams, sessions side by side, errors and ends."""
+
+import asyncio
+import gc
+import weakref
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.audio.synthetic import WOMAN, recording
+from core.engines.cosyvoice2.engine import CosyEngine, CosySession, load
+from core.engines.cosyvoice2.options import PRESETS, CosyOptions, preset
+from core.errors import BadInput, Cancelled, Conflict, ModelFileError, NotFound
+from core.speech.chunk import joined
+from core.speech.prompt import ReferenceClip
+from tests.engines.cosyvoice2 import tiny_folder
+
+TEXT = "Hello there, you all."
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_folder.write(tmp_path_factory.mktemp("models") / "CosyVoice2-tiny")
+
+
+@pytest.fixture(scope="session")
+def engine(folder: Path) -> CosyEngine:
+    return load(folder)
+
+
+@pytest.fixture(scope="session")
+def clip() -> ReferenceClip:
+    audio, rate_hz = recording(1.5, WOMAN)
+    return ReferenceClip(audio, rate_hz, "hi", "", Path("clip.wav"))
+
+
+def opened(engine: CosyEngine, voice: str = "stored", **options: object) -> CosySession:
+    return engine.session(CosyOptions.model_validate({"seed": 3, "pause_ms": 0, **options}), engine.preset(voice))
+
+
+@settings(max_examples=4)
+@given(
+    cuts=st.lists(st.integers(0, len(TEXT)), max_size=5),
+    first_hop=st.sampled_from([8, 15, 25]),
+    hop=st.sampled_from([25, 50]),
+    speed=st.sampled_from([1.0, 1.3]),
+)
+def test_streamed_equals_one_pass(engine: CosyEngine, cuts: list[int], first_hop: int, hop: int, speed: float) -> None:
+    """At every chunking and hop; and what is said of a text in pieces does not depend on the pieces."""
+    edges = [0, *sorted(cuts), len(TEXT)]
+    pieces = [TEXT[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    whole = opened(engine, first_hop=first_hop, speed=speed).speak([TEXT])
+    chunks = list(opened(engine, first_hop=first_hop, token_hop_len=hop, speed=speed).stream(pieces))
+    assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
+    assert [chunk.final for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    streamed = joined(chunks)
+    assert streamed.shape == whole.audio.shape
+    np.testing.assert_allclose(streamed, whole.audio, atol=TOLERANCE)
+
+
+def test_a_whole_text_streams_to_what_speak_gives(engine: CosyEngine) -> None:
+    text = "Is it here already? It surely is."
+    whole, chunks = opened(engine).speak(text), list(opened(engine).stream(text))
+    np.testing.assert_allclose(joined(chunks), whole.audio, atol=TOLERANCE)
+    assert len(whole.sentences) >= 1
+    assert whole.audio.std() > 1e-4
+    assert len(chunks) > 2
+
+
+def test_all_modes_speak_and_differ(engine: CosyEngine, clip: ReferenceClip) -> None:
+    cloned, heard = engine.prompt(clip), engine.prompt(None, clip)
+    assert cloned.has_text
+    assert not heard.has_text
+    assert abs(cloned.tokens.shape[1] - 37) <= 1
+    said = {}
+    for name, speaker, changes in (
+        ("preset", engine.preset("girl"), {"mode": "preset"}),
+        ("stored", engine.preset("stored"), {"mode": "preset"}),
+        ("zero_shot", cloned, {}),
+        ("cross_lingual", heard, {}),
+        ("instruct", cloned, {"mode": "instruct", "instruct": "softly"}),
+    ):
+        options = CosyOptions.model_validate({"seed": 1, **changes})
+        said[name] = engine.session(options, speaker).speak("Hello").audio
+        assert said[name].size
+    sounds = list(said.values())
+    assert all(a.shape != b.shape or not np.allclose(a, b) for n, a in enumerate(sounds) for b in sounds[:n])
+
+
+def test_sessions_side_by_side_equal_one_after_another(engine: CosyEngine) -> None:
+    texts = [f"Number {n} says hi" for n in range(4)]
+    alone = [joined(opened(engine, seed=n).stream([text])) for n, text in enumerate(texts)]
+    streams = {n: opened(engine, seed=n).stream([text]) for n, text in enumerate(texts)}
+    together: dict[int, list[np.ndarray]] = {n: [] for n in streams}
+    while streams:
+        for n in list(streams):
+            chunk = next(streams[n], None)
+            if chunk is None:
+                del streams[n]
+            else:
+                together[n].append(chunk.audio)
+    for n, expected in enumerate(alone):
+        np.testing.assert_array_equal(np.concatenate(together[n]), expected)
+
+
+def test_leaving_early_frees_everything(engine: CosyEngine) -> None:
+    session = opened(engine)
+    stream = session.stream([TEXT])
+    next(stream)
+    assert engine.memory_bytes > engine.model.memory_bytes
+    with pytest.raises(Conflict):
+        engine.unload()
+    utterance = weakref.ref(session._utterance)  # type: ignore[arg-type]
+    stream.close()
+    gc.collect()
+    assert utterance() is None
+    assert not engine.sessions
+    assert engine.memory_bytes == engine.model.memory_bytes
+
+
+def test_an_error_in_the_text_ends_that_session_alone(engine: CosyEngine) -> None:
+    def broken() -> Iterator[str]:
+        yield TEXT
+        raise OSError("the line is down")
+
+    healthy = opened(engine, seed=9).stream([TEXT])
+    first = next(healthy)
+    with pytest.raises(OSError, match="the line is down"):
+        list(opened(engine).stream(broken()))
+    assert not np.isnan(joined([first, *healthy])).any()
+    assert not engine.sessions
+
+
+def test_async_text_with_pauses_and_a_disconnect(engine: CosyEngine) -> None:
+    async def typed() -> AsyncIterator[str]:
+        for piece in ("Hello ", "there, ", "you all."):
+            await asyncio.sleep(0.01)
+            yield piece
+
+    async def heard(leave_after: int | None) -> list[np.ndarray]:
+        out = []
+        async for chunk in opened(engine).astream(typed()):
+            out.append(chunk.audio)
+            if leave_after and len(out) == leave_after:
+                break
+        return out
+
+    np.testing.assert_allclose(
+        np.concatenate(asyncio.run(heard(None))), joined(opened(engine).stream([TEXT])), atol=TOLERANCE
+    )
+    asyncio.run(heard(1))
+    gc.collect()
+    assert not engine.sessions
+
+
+def test_cancelled_sessions_stop(engine: CosyEngine) -> None:
+    session = opened(engine)
+    stream = session.stream([TEXT])
+    next(stream)
+    session.cancel()
+    with pytest.raises(Cancelled):
+        list(stream)
+
+
+def test_what_cannot_be_said_is_told(engine: CosyEngine, clip: ReferenceClip) -> None:
+    with pytest.raises(BadInput, match="nothing to say"):
+        list(opened(engine).stream([]))
+    with pytest.raises(BadInput, match="nothing to say"):
+        list(opened(engine).stream("  "))
+    with pytest.raises(BadInput, match="cannot be continued"):
+        opened(engine, "girl", mode="zero_shot")
+    with pytest.raises(NotFound, match="no voice 'nobody'"):
+        engine.preset("nobody")
+    with pytest.raises(BadInput, match="one clip"):
+        engine.prompt(clip, clip)
+    used = opened(engine)
+    used.speak("Hi")
+    with pytest.raises(Conflict, match="has spoken"):
+        used.speak("Hi")
+
+
+def test_version_3_speaks_too(tmp_path: Path) -> None:
+    engine = load(tiny_folder.write(tmp_path / "Fun-CosyVoice3-tiny", version=3, presets=False))
+    assert "CosyVoice3" in engine.capabilities.model
+    with pytest.raises(BadInput, match="needs a voice"):
+        engine.session(CosyOptions())
+    audio, rate_hz = recording(1.2, WOMAN)
+    speaker = engine.prompt(ReferenceClip(audio, rate_hz, "hi", "", Path("clip.wav")))
+    options = CosyOptions(seed=2)
+    whole = engine.session(options, speaker).speak(["Hello you"])
+    streamed = joined(engine.session(options, speaker).stream(["Hello ", "you"]))
+    np.testing.assert_allclose(streamed, whole.audio, atol=TOLERANCE)
+    assert whole.audio.size
+
+
+@pytest.mark.parametrize("name", ["llm.pt", "campplus.onnx", "CosyVoice-BlankEN/config.json", "cosyvoice2.yaml"])
+def test_a_missing_file_is_named(folder: Path, tmp_path: Path, name: str) -> None:
+    copy = tmp_path / "model"
+    copy.mkdir()
+    for path in folder.iterdir():
+        (copy / path.name).symlink_to(path)
+    if "/" in name:
+        (copy / "CosyVoice-BlankEN").unlink()
+        (copy / "CosyVoice-BlankEN").mkdir()
+    else:
+        (copy / name).unlink()
+    with pytest.raises(ModelFileError) as err:
+        load(copy)
+    assert name.split("/")[-1] in err.value.message
+
+
+def test_presets_are_ways_that_work() -> None:
+    for name in PRESETS:
+        assert preset(name, seed=1).first_sound_tokens >= preset(name).first_hop + 3
+    assert preset("conversation").first_sound_tokens < preset("reading").first_sound_tokens
+    with pytest.raises(ValueError, match="multiple of 25"):
+        CosyOptions(token_hop_len=30)
+    with pytest.raises(ValueError, match="go together"):
+        CosyOptions(mode="instruct")
