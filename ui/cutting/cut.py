@@ -105,7 +105,7 @@ def banner_html(t: Texts, report: dict[str, Any] | None) -> str:
     if not found or found["applied"]:
         return ""
     drift = (found["drift"] - 1) * 3600
-    told = t("cut.offset", offset=f"{found['offset_s']:+.2f}")
+    told = t("cut.late" if found["offset_s"] < 0 else "cut.early", offset=f"{abs(found['offset_s']):.2f}")
     if abs(drift) >= 0.05:
         told += " " + t("cut.drift", drift=f"{drift:+.1f}")
     return (f'<div class="ts-note-box ts-banner" role="status"><p class="ts-grow">{esc(told)}</p>'
@@ -130,7 +130,8 @@ def summary_html(t: Texts, report: dict[str, Any] | None) -> str:
     bins = [(f"{one['from_s']} s", one["count"]) for one in shares["histogram"]]
     while len(bins) > 8 and not bins[-1][1]:
         bins.pop()
-    warnings = "".join(f"<li>{esc(one)}</li>" for one in report["warnings"])
+    told = report["warnings"][:-1] if report["correction"] else report["warnings"]  # the banner says the last one
+    warnings = "".join(f"<li>{esc(one)}</li>" for one in told)
     notes = f'<ul class="ts-notes">{warnings}</ul>' if warnings else ""
     return (f'<div class="ts-summary"><div class="ts-figures">{figures}</div>'
             f'<figure><figcaption>{esc(t("cut.lengths"))}</figcaption>{bars_svg(bins, t("cut.lengths"))}</figure>'

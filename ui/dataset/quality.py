@@ -21,6 +21,11 @@ LIMITS: tuple[tuple[str, str], ...] = (
     ("set_semitones", "remark_below"), ("set_source_share", "remark_above"), ("set_short_share", "remark_above"),
     ("set_loudness_spread_lu", "remark_above"), ("set_bandwidth_hz", "remark_below"),
 )  # fmt: skip
+# Gradio shows an empty number as 0: here 0 says that the limit is not looked at, as it means nothing else.
+OFF_AT_ZERO = frozenset(
+    ("rt60_review_s", "rt60_reject_s", "speech_review", "speech_reject", "voiced_review", "duplicate_similarity",
+     "speaker_z")
+)  # fmt: skip
 _KIND = {"reject": "bad", "review": "warn", "remark": "idle"}
 
 
@@ -38,14 +43,13 @@ def build(ctx: Context, view: tuple[gr.Tabs, gr.State, gr.State, gr.State]) -> N
 
     def preset_values(name: str) -> list[Any]:
         limits = studio.dataset.limits(name)
-        return [limits[field] for field in fields]
+        return [limits[field] or 0 for field in fields]
 
     preset.change(preset_values, [preset], list(fields.values()), queue=False, show_progress="hidden",
                   api_visibility="private")
 
     def start(voice: str | None, name: str, write: bool, *values: Any) -> None:
-        limits = studio.dataset.limits(name)
-        changes = {field: value for field, value in zip(fields, values, strict=True) if value != limits[field]}
+        changes = changed(studio.dataset.limits(name), dict(zip(fields, values, strict=True)))
         studio.dataset.check(need_voice(t, voice), name, changes, apply=write, language=t.lang)
 
     def act(voice: str | None, event: gr.EventData) -> tuple[Any, Any, Any, Any]:
@@ -76,14 +80,22 @@ def build(ctx: Context, view: tuple[gr.Tabs, gr.State, gr.State, gr.State]) -> N
     ctx.parts.append(Part([found], key, render, page="dataset"))
 
 
+def changed(limits: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """What of ``values`` differs from ``limits``; an empty field, or 0 where that says so, is no limit."""
+    wanted = {name: None if value == 0 and name in OFF_AT_ZERO else value for name, value in values.items()}
+    return {name: value for name, value in wanted.items() if value != limits[name]}
+
+
 def _build_limits(ctx: Context) -> dict[str, gr.Number]:
-    """A field for every threshold, three in a row; an empty one is not looked at."""
-    t, fields = ctx.t, {}
+    """A field for every threshold, three in a row."""
+    t = ctx.t
+    fields: dict[str, gr.Number] = {}
     values = ctx.studio.dataset.limits("svc")
     for at in range(0, len(LIMITS), 3):
         with gr.Row():
             for name, beyond in LIMITS[at : at + 3]:
-                fields[name] = gr.Number(values[name], label=t(f"limit.{name}"), info=t(f"limit.{beyond}"),
+                off = f" {t('limit.off')}" if name in OFF_AT_ZERO else ""
+                fields[name] = gr.Number(values[name] or 0, label=t(f"limit.{name}"), info=t(f"limit.{beyond}") + off,
                                          min_width=120)
     return fields
 

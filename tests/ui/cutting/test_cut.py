@@ -48,10 +48,11 @@ def test_what_was_not_cut_is_told_and_not_played() -> None:
 def test_an_offset_is_offered_to_be_corrected_once() -> None:
     found = {"offset_s": -0.42, "drift": 1.0008, "confidence": 0.9, "applied": False}
     html = banner_html(T, report(correction=found))
-    assert "-0.42 s" in html
+    assert "0.42 s late" in html
     assert "+2.9 s an hour" in html
     assert 'data-act="correct"' in html
     assert banner_html(T, report(correction={**found, "applied": True})) == ""
+    assert "0.42 s early" in banner_html(T, report(correction={**found, "offset_s": 0.42}))
     assert banner_html(T, report()) == banner_html(T, None) == ""
 
 

@@ -1,7 +1,7 @@
 """What the quality gate found, as the page tells it; its form asks for every threshold."""
 
-from core.quality.thresholds import Thresholds
-from ui.dataset.quality import LIMITS, findings_html
+from core.quality.thresholds import Thresholds, parse_thresholds
+from ui.dataset.quality import LIMITS, OFF_AT_ZERO, changed, findings_html
 from ui.texts import texts
 
 RESULT = {"set": {"accepted_minutes": 3.25, "low_note": "A2", "high_note": "E4"}, "accepted": 4, "review": 1,
@@ -11,6 +11,16 @@ RESULT = {"set": {"accepted_minutes": 3.25, "low_note": "A2", "high_note": "E4"}
 def test_every_number_of_the_gate_can_be_changed() -> None:
     by_hand = {"need_text", "speech_rates"}  # a switch of the preset, and a table
     assert {name for name, _ in LIMITS} == set(Thresholds.model_fields) - by_hand
+
+
+def test_fields_left_alone_change_nothing_and_zero_means_off() -> None:
+    for preset in ("svc", "tts"):
+        limits = parse_thresholds(preset).model_dump()
+        shown = {name: limits[name] or 0 for name, _ in LIMITS}
+        assert changed(limits, shown) == {}
+        off = changed(limits, {**shown, **dict.fromkeys(OFF_AT_ZERO, 0)})
+        assert set(off.values()) <= {None}
+        parse_thresholds(preset, {**off, "snr_review_db": 30.0})
 
 
 def test_findings_say_why_and_what_to_do() -> None:
