@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cli.output import Output
     from core.studio import Studio
 
-SETTING_OPTIONS = ("workspace", "host", "port", "token", "language", "device", "threads", "log_level")
+SETTING_OPTIONS = ("workspace", "host", "port", "token", "device", "threads", "log_level")
 
 
 class UsageError(Exception):
@@ -65,9 +65,12 @@ def add_set(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def settings_of(options: argparse.Namespace) -> Settings:
-    """Settings of file, environment and these options; sets up the log."""
-    given = {name: getattr(options, name, None) for name in SETTING_OPTIONS}
+def settings_of(options: argparse.Namespace, *also: str) -> Settings:
+    """Settings of file, environment and these options; sets up the log.
+
+    `also`: settings that only this command means by an option of their name (elsewhere `--language` is a recording's).
+    """
+    given = {name: getattr(options, name, None) for name in (*SETTING_OPTIONS, *also)}
     settings = load_settings(given)
     from core import log
 

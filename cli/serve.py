@@ -98,7 +98,7 @@ def open_when_up(server: "uvicorn.Server", url: str) -> None:
 
 def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
     """Serve until Ctrl-C or SIGTERM. Jobs that are running go on; the next start finds them."""
-    settings = settings_of(options)
+    settings = settings_of(options, "language")
     wanted = settings.port
     listener = bind(settings.host, wanted)
     try:

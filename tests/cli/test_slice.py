@@ -46,3 +46,24 @@ def test_no_such_voice_or_file(speech: Path, subs: Path, workspace: Path, capfd:
     assert main(["slice", str(speech), str(subs), "--voice", "nobody", *place]) == 1
     assert main(["slice", str(workspace / "no.wav"), str(subs), "--out", str(workspace / "o"), *place]) == 1
     assert "no.wav" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("language", ["zh", "ja", "ko", "yue"])
+def test_the_language_is_the_recordings_not_the_pages(
+    language: str, speech: Path, subs: Path, workspace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = workspace / "dataset"
+    words = ["slice", str(speech), str(subs), "--out", str(out), "--sample-rate", "16000", "--language", language]
+    assert main([*words, "--workspace", str(workspace)]) == 0, capfd.readouterr().err
+    assert json.loads((out / "train.jsonl").read_text("utf-8").splitlines()[0])["language"] == language
+
+
+def test_why_a_cue_was_not_cut_is_on_the_screen(
+    speech: Path, workspace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    subs = write_srt(workspace / "s.srt", [(0.2, 4.5), (7200.0, 7202.0)])
+    words = ["slice", str(speech), str(subs), "--out", str(workspace / "o"), "--sample-rate", "16000"]
+    assert main([*words, "--workspace", str(workspace)]) == 0
+    said = capfd.readouterr()
+    assert "1 of 2 cues not cut" in said.out
+    assert "Cue 2: It begins at 7200.000 s, after the end" in said.err
