@@ -63,6 +63,8 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
         figures = f": {finding['figures']}" if finding["figures"] else ""
         out.line(f"- {finding['title']} ({finding['severity']}{count}){figures}")
         out.line(f"  {finding['advice']}")
+    for what, why in result["not_measured"].items():
+        out.note(f"  not measured: {what} ({why})")
     if options.apply:
         out.line(f"{result['changed']} verdicts changed.")
     out.line(f"Report: {result['report']}")

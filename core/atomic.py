@@ -73,6 +73,24 @@ def _explain(err: OSError, path: Path) -> StudioError | None:
     return None
 
 
+def check_target(path: str | os.PathLike[str], *sources: str | os.PathLike[str]) -> None:
+    """Say before the work that a file cannot go to `path`, or should not.
+
+    Raises BadInput: it is a folder, lies below something that is none, or is one of `sources`, which would be lost.
+    """
+    target = Path(path)
+    above = next((one for one in target.absolute().parents if os.path.lexists(one)), target)
+    problem = ""
+    if target.is_dir():
+        problem = "it is a folder"
+    elif any(os.path.exists(one) and target.exists() and target.samefile(one) for one in sources):
+        problem = "what it is made from would be lost"
+    elif not above.is_dir():
+        problem = f"{above} is no folder"
+    if problem:
+        raise BadInput(f"{path} cannot be written: {problem}.", "Name another file.", where=str(path))
+
+
 @contextlib.contextmanager
 def file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on a clean exit it replaces `path`, on an error it is removed.

@@ -15,12 +15,12 @@ from core.audio.quality import measure
 from core.cleaning import denoise, separate
 from core.cleaning.blocks import Source, write_blocks
 from core.cleaning.options import CleanOptions, parse_clean_options
-from core.cleaning.record import CleanRecord, StepRecord, folder_of, write
+from core.cleaning.record import RECORD_FILE, CleanRecord, StepRecord, folder_of, write
 from core.cleaning.steps import STEP_FUNCTIONS
 from core.dataset.prepare import recordings
 from core.dataset.voices import Voice, VoiceStore
 from core.errors import BadInput, NotFound, StudioError, is_no_space, no_space
-from core.paths import unique_path
+from core.paths import safe_name, unique_path
 
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
@@ -48,6 +48,8 @@ def run_clean(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     options = parse_clean_options(params.get("options"))
     _check_steps(options, ctx)
     work = list(_work(params, ctx))
+    if params.get("out"):
+        atomic.check_target(Path(str(params["out"])).expanduser() / RECORD_FILE)
     done: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
     for number, (name, path, voice) in enumerate(work, start=1):
@@ -107,7 +109,8 @@ def _clean_one(
     if voice is not None:
         target = folder_of(voice, name)
     else:
-        final = unique_path(Path(str(params["out"])).expanduser() / f"{path.stem}.{options.format}")
+        folder = Path(str(params["out"])).expanduser()
+        final = unique_path(folder / f"{safe_name(path.stem, 'clean')}.{options.format}")
         target = unique_path(final.with_name(f"{final.stem} steps"))
     _check_room(target, (info.duration_s or 3600.0) * info.rate_hz, options)
     stat = path.stat()

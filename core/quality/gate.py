@@ -31,6 +31,7 @@ from core.quality.measuring import measured
 from core.quality.options import QaOptions, parse_qa_options
 from core.quality.report import Report, write_report
 from core.quality.set_figures import Member, SetFigures, set_figures, set_findings
+from core.quality.speakers import embedder
 from core.quality.surroundings import surroundings
 from core.quality.text_match import language_of
 from core.quality.texts import pick_language, said
@@ -72,9 +73,10 @@ def run_qa(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     options = parse_qa_options(
         {k: v for k, v in params.items() if k not in ("voice", "folder", "preset", "thresholds")}
     )
+    embedder(options.speaker)  # a wrong name must not end as "cannot be read" at every clip
     limits = parse_thresholds(str(params.get("preset") or "svc"), params.get("thresholds"))
-    if options.report and Path(options.report).expanduser().is_dir():
-        raise BadInput(f"{options.report} is a folder.", "Name a file that ends in .html.", where="report")
+    if options.report:
+        atomic.check_target(Path(options.report).expanduser())
     place, items = _find(params, options, ctx)
     figures, problems, n_new = _measure(place, items, options, ctx)
     heard = place.cache.with_name("heard.json")

@@ -51,9 +51,11 @@ def run_clean_subs(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     cues that the answer left out; the rules took care of them), `prompts` (how many texts to paste), `findings`,
     `format`, `encoding`.
 
-    Raises BadInput (options, files, nothing in them), Unavailable (no endpoint), NoSpace, Cancelled.
+    Raises BadInput (options, files, nothing in them, `out` is the source), Unavailable (no endpoint), NoSpace,
+    Cancelled.
     """
     options = parse_options(CleanOptions, params)
+    atomic.check_target(options.out, options.subs)  # the exact times of the source are nowhere else
     parsed = read(options.subs, encoding=options.encoding)
     if not parsed.cues:
         why = parsed.findings[0].message if parsed.findings else "There are no times in it."

@@ -34,12 +34,13 @@ def run_transcribe(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     Returns `out`, `words`, `cues`, `unsure` (numbers of cues whose words are less than half sure on average),
     `language`, `language_probability`, `engine`, `model`, `device`, `duration_s`, `seconds`, `warnings`.
 
-    Raises BadInput (options, recording, no speech in it), Unavailable (model, package, GPU), ModelFileError, NoSpace,
-    Cancelled.
+    Raises BadInput (options, recording, place of `out`, no speech), Unavailable (model, package, GPU), ModelFileError,
+    NoSpace, Cancelled.
     """
     options = parse_options(TranscribeOptions, params)
     began = time.monotonic()
     warnings: list[str] = []
+    atomic.check_target(options.out, options.audio)
     info = probe(options.audio)
     ctx.progress(0.0, "Loading the model")
     recogniser = open_recogniser(ctx.settings, options)

@@ -139,3 +139,12 @@ def test_wrong_orders_are_refused(bench: Bench, workspace: Path) -> None:
     broken.write_bytes(b"x")
     with pytest.raises(BadInput):
         run_clean({"out": str(workspace / "o"), "files": [str(broken)], "options": LIGHT}, context(workspace))
+
+
+def test_names_and_places_that_are_hard(workspace: Path, voice: np.ndarray) -> None:
+    long = write_audio(workspace / "in" / f"{'声' * 80}.wav", voice[:RATE], RATE)
+    done = run_clean({"files": [str(long)], "out": str(workspace / "out"), "options": LIGHT}, context(workspace))
+    assert load(Path(done["files"][0]["result"]), RATE).size == RATE
+    (workspace / "file").write_text("mine")
+    with pytest.raises(BadInput, match="no folder"):
+        run_clean({"files": [str(long)], "out": str(workspace / "file"), "options": LIGHT}, context(workspace))

@@ -68,3 +68,16 @@ def test_a_missing_file_is_named(workspace: Path, tmp_path: Path, capsys: pytest
     where = ["--out", str(tmp_path / "o.srt"), "--workspace", str(workspace)]
     assert main(["clean-subs", str(tmp_path / "no.srt"), *where]) == 1
     assert "There is no file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["s.srt", ".", "file/c.srt"])
+def test_the_source_and_what_is_no_place_are_not_written(
+    out: str, workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    subs = tmp_path / "s.srt"
+    subs.write_text("1\n00:00:00,812 --> 00:00:03,795\nOne,\n\n2\n00:00:04,000 --> 00:00:05,000\ntwo.\n")
+    before = subs.read_bytes()
+    assert main(["clean-subs", str(subs), "--out", str(tmp_path / out), "--workspace", str(workspace)]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+    assert subs.read_bytes() == before

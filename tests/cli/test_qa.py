@@ -80,3 +80,24 @@ def test_apply_writes_the_verdicts_of_a_voice(folder: Path, workspace: Path, cap
     voice = VoiceStore(bench.settings.voices_dir).get("ann")
     assert {clip.verdict for clip in ClipTable(voice).load()} == {"review"}
     assert list((voice.path / "reports").glob("quality_*.html"))
+
+
+def test_a_wrong_embedder_rejects_no_clip(folder: Path, workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["qa", str(folder), "--set", "speaker=nobody", "--workspace", str(workspace)]) == 1
+    assert "no speaker embedder 'nobody'" in capfd.readouterr().err
+
+
+def test_what_was_not_measured_is_said(folder: Path, workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["qa", str(folder), "--set", "asr=auto", "--workspace", str(workspace)]) == 0
+    assert "not measured: text_differs (no clip has text)" in capfd.readouterr().err
+
+
+def test_nothing_to_judge_and_no_place_for_the_report(
+    folder: Path, workspace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (workspace / "empty").mkdir()
+    assert main(["qa", str(workspace / "empty"), "--workspace", str(workspace)]) == 1
+    assert "There is no audio" in capfd.readouterr().err
+    report = folder / "220.wav" / "report.html"
+    assert main(["qa", str(folder), "--report", str(report), "--workspace", str(workspace)]) == 1
+    assert "is no folder" in capfd.readouterr().err

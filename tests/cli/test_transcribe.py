@@ -46,3 +46,22 @@ def test_a_missing_recording_is_named(workspace: Path, capsys: pytest.CaptureFix
     where = ["--out", str(workspace / "o.srt"), "--workspace", str(workspace)]
     assert main(["transcribe", str(workspace / "no.wav"), *where]) == 1
     assert "no.wav" in capsys.readouterr().err
+
+
+def test_any_language_may_be_named(
+    speech_man: Path, workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIMBRE_PRETRAIN_DIR", str(workspace / "none"))
+    words = ["transcribe", str(speech_man), "--out", str(workspace / "o.srt"), "--language", "de"]
+    assert main([*words, "--workspace", str(workspace)]) == 1
+    assert "not on this machine" in capsys.readouterr().err, "the model is missing, not the language wrong"
+
+
+def test_the_recording_is_never_written_over(
+    speech_man: Path, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audio = workspace / "take.wav"
+    audio.write_bytes(speech_man.read_bytes())
+    assert main(["transcribe", str(audio), "--out", str(audio), "--workspace", str(workspace)]) == 1
+    assert "would be lost" in capsys.readouterr().err
+    assert audio.read_bytes() == speech_man.read_bytes()

@@ -284,3 +284,20 @@ def test_errors_about_other_files_pass_unchanged(tmp_path: Path) -> None:
     with pytest.raises(PermissionError), atomic.file(tmp_path / "f"):
         raise PermissionError(13, "Permission denied", "/elsewhere/source.wav")
     assert not isinstance(PermissionError(), (BadInput, NoSpace))
+
+
+def test_a_place_that_cannot_be_is_told_before_the_work(tmp_path: Path) -> None:
+    source, link = tmp_path / "source.srt", tmp_path / "link.srt"
+    source.write_text("mine")
+    link.symlink_to(source)
+    atomic.check_target(tmp_path / "new" / "deep" / "file.srt", source)
+    atomic.check_target(source)
+    for path, why in (
+        (tmp_path, "is a folder"),
+        (source, "would be lost"),
+        (link, "would be lost"),
+        (source / "a" / "b.srt", "is no folder"),
+    ):
+        with pytest.raises(BadInput, match=why):
+            atomic.check_target(path, tmp_path / "gone.srt", source)
+    assert sorted(tmp_path.iterdir()) == [link, source]
