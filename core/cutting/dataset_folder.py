@@ -10,6 +10,7 @@ from core.errors import Conflict
 
 MANIFEST = "train.jsonl"
 BROKEN = "train.broken.jsonl"
+_MOST_DIGITS = 12  # a longer name is a date or a key, not a number to go on from
 
 
 @dataclass
@@ -44,7 +45,7 @@ def existing(folder: Path, *, append: bool) -> Existing:
     names = [Path(str(row["audio"]).replace("\\", "/")).stem for row in found.rows]
     if folder.is_dir():
         names += [path.stem for path in folder.iterdir() if path.suffix.lower() == ".wav"]
-    numbers = [int(name) for name in names if name.isascii() and name.isdigit()]
+    numbers = [int(name) for name in names if name.isascii() and name.isdigit() and len(name) <= _MOST_DIGITS]
     found.last_number = max(numbers, default=0)
     if not append and (manifest.exists() or numbers):
         raise Conflict(
@@ -59,7 +60,7 @@ def _good(line: str) -> bool:
     try:
         row = json.loads(line)
         line.encode("utf-8")
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and isinstance(row.get("audio"), str)
 

@@ -25,6 +25,7 @@ REPORT = "report.json"
 SOVITS = "dataset_raw"
 _SYNC_THREADS = 8
 _RESERVE_BYTES = 32 << 20
+_LONGEST_S = 1e6
 
 
 class FolderTarget:
@@ -34,7 +35,12 @@ class FolderTarget:
         self.folder = folder
         self._options = options
         self._source = source
-        self._there = existing(folder, append=options.append)
+        for name in (MANIFEST, LIST, *([f"{SOVITS}/speaker"] if options.sovits else [])):
+            atomic.check_target(folder / name)
+        try:
+            self._there = existing(folder, append=options.append)
+        except OSError as err:
+            raise _explained(err, folder) from err
         self._work = folder / f".tmp-{os.getpid()}-{os.urandom(6).hex()}"
         self._placed: list[Path] = []
         self._links: list[Path] = []
@@ -97,7 +103,7 @@ class FolderTarget:
         self._placed, self._links = [], []
         old = self._there.rows
         lengths = [row.get("duration") for row in [*old, *rows]]  # lines of other tools may hold anything
-        total = sum(length for length in lengths if isinstance(length, int | float))
+        total = sum(length for length in lengths if isinstance(length, int | float) and 0 <= length < _LONGEST_S)
         return {
             "out": str(self.folder.resolve()),
             "manifest": str(self.folder.resolve() / MANIFEST),
@@ -112,8 +118,10 @@ class FolderTarget:
             before.rename(unique_path(before.with_name("report before.json")))
         atomic.write_json(self.folder / REPORT, report)
         listed = self.folder / LIST
-        earlier = listed.read_text("utf-8-sig").splitlines() if listed.is_file() else []
-        write_lines(listed, [*earlier, *lists])
+        earlier = listed.read_bytes().removeprefix(b"\xef\xbb\xbf") if listed.is_file() else b""
+        if earlier and not earlier.endswith(b"\n"):
+            earlier += b"\n"
+        atomic.write_bytes(listed, earlier + "".join(line + "\n" for line in lists).encode("utf-8"))
         atomic.fsync_folder(self.folder)
         write_lines(self.folder / MANIFEST, [*self._there.lines, *(json.dumps(r, ensure_ascii=False) for r in rows)])
 
@@ -139,15 +147,20 @@ class FolderTarget:
         """`dataset_raw/<speaker>/0001.wav`: hard links, copies where the file system has none."""
         for item, path in zip(made, placed, strict=True):
             there = self.folder / SOVITS / safe_name(self._speaker(item["cue"]), "speaker") / path.name
-            there.parent.mkdir(parents=True, exist_ok=True)
-            there.unlink(missing_ok=True)  # of a run that was killed: the number was free
             self._links.append(there)
             try:
-                os.link(path, there)
+                there.parent.mkdir(parents=True, exist_ok=True)
+                there.unlink(missing_ok=True)  # of a run that was killed: the number was free
+                _link_or_copy(path, there)
             except OSError as err:
-                if is_no_space(err):
-                    raise no_space(err, None, there) from err
-                shutil.copyfile(path, there)
+                raise _explained(err, there) from err
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, target)
 
 
 def _explained(err: OSError, path: Path) -> StudioError:

@@ -173,7 +173,8 @@ def _plan(window: Window, probabilities: Floats, envelope: Envelope, duration_s:
     start_s, end_s = window.cue_start_s, min(window.cue_end_s, duration_s)
     reason = refusal(window.cue_start_s, window.cue_end_s, duration_s)
     if reason:
-        return CuePlan(window.position, min(start_s, duration_s), max(start_s, end_s), "subtitle", [reason], False)
+        start_s = min(start_s, duration_s)
+        return CuePlan(window.position, start_s, max(start_s, end_s), "subtitle", [reason], False)
     warnings = list(window.warnings)
     if window.cue_end_s > duration_s:
         warnings.append(f"It ends after the end of the audio ({duration_s:.3f} s): cut there.")
@@ -184,11 +185,11 @@ def _plan(window: Window, probabilities: Floats, envelope: Envelope, duration_s:
     ]
     own = _own(found, window)
     if not own:
-        warnings.append("No speech was found in it: cut at the subtitle's own times.")
         low, high = max(start_s, window.low_s), min(end_s, window.high_s)
-        if high - low < HOP_S:
-            warnings.append("Its neighbours leave nothing of it: not cut.")
-        return CuePlan(window.position, low, max(low, high), "subtitle", warnings, high - low >= HOP_S)
+        cut = high - low >= HOP_S
+        why = "cut at the subtitle's own times" if cut else "and nothing is left of its own times: not cut"
+        warnings.append(f"No speech was found in it{':' if cut else ','} {why}.")
+        return CuePlan(window.position, low, max(low, high), "subtitle", warnings, cut)
     start_s, end_s = max(own[0][0], window.low_s), min(own[-1][1], window.high_s)
     levels = _levels(start_s, end_s, window, envelope)
     words = _words(probabilities, window, threshold)

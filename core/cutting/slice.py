@@ -47,8 +47,9 @@ def run_slice(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
 
     Returns `clips`, `minutes`, `cues`, `not_cut`, `by_subtitle` (no speech found), `correction` (None, or `offset_s`,
     `drift`, `confidence`, `applied`: true time = drift * subtitle time + offset_s), `summary`, `findings` (of the
-    parser), `warnings`, `report` and `manifest` (paths), `seconds`; with a folder `out`, `list`, `dataset` (all that is
-    in it now), with a voice `voice`, `table`, `accepted`, `review`, `rejected`.
+    parser, and of cues that could not be cut whole), `warnings`, `report` and `manifest` (paths), `seconds`; with a
+    folder `out`, `list`, `dataset` (all that is in it now), with a voice `voice`, `table`, `accepted`, `review`,
+    `rejected`.
 
     The report's `cues` hold for every cue: `index` (the file's number, or its place from 1), `cue_start_s`,
     `cue_end_s` (after a correction that was applied), `start_s`, `end_s` (of the cut in the recording, without the
@@ -194,6 +195,25 @@ class _Run:
             done.append((cut.plan, cut.level_db, made))
         return done, heard
 
+    def findings(self) -> list[dict[str, Any]]:
+        """Of every cue that was not cut, or not to its end: why. The parser could not know where the audio ends."""
+        told = []
+        for position in range(len(self.cues)):
+            plan, code = self.plans[position], ""
+            if not plan.cut:
+                code, why = "not_cut", plan.warnings[-1]
+            elif self.times[position, 1] > self.recording.duration_s:
+                code, why = "past_end", "It ends after the end of the audio: cut there."
+            if code:
+                message = f"Cue {self.name(position)}: {why}"
+                told.append({"line": None, "cue": position, "code": code, "message": message})
+        return told
+
+    def name(self, position: int) -> int:
+        """The number that the file gives a cue, or its place from 1."""
+        index = self.cues[position].index
+        return index if index is not None else position + 1
+
     def correction(self) -> "Correction | None":
         """What the timing of the subtitles lacks, by what was heard."""
         from core.cutting.offset import detect
@@ -266,7 +286,7 @@ def _report(
         "correction": told,
         "summary": summary([item["duration"] for item in run.made]),
         "warnings": warnings,
-        "findings": findings,
+        "findings": [*findings, *run.findings()],
         "cues": [_entry(run, position, findings) for position in range(len(run.cues))],
     }
 
@@ -277,7 +297,7 @@ def _entry(run: _Run, position: int, findings: list[dict[str, Any]]) -> dict[str
     found = [finding["message"] for finding in findings if finding["cue"] == position]
     return {
         "position": position,
-        "index": cue.index if cue.index is not None else position + 1,
+        "index": run.name(position),
         "cue_start_s": round(start, 4),
         "cue_end_s": round(end, 4),
         "start_s": round(plan.start_s, 4),

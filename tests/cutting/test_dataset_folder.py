@@ -26,6 +26,9 @@ def row(number: int) -> str:
         (row(5) + "\n[1, 2]\n{}\nnull\n", 5, 1, 3),
         (row(5) + '\n{"audio": "C:\\\\clips\\\\0012.wav"}\n', 12, 2, 0),
         (row(5) + '\n{"audio": "/data/hello.wav"}\n', 5, 2, 0),
+        (row(5) + '\n{"audio": "/data/20261121150000.wav"}\n', 5, 2, 0),
+        (row(5) + '\n{"audio": "/data/' + 5000 * "9" + '.wav"}\n', 5, 2, 0),
+        (row(5) + "\n" + 50_000 * "[" + "\n", 5, 1, 1),
     ],
 )
 def test_manifests(tmp_path: Path, text: str, last: int, good: int, broken: int) -> None:

@@ -120,3 +120,14 @@ def test_cuts_are_inside_their_windows_and_never_overlap_more_than_their_cues(
 def _pairs(values: list[float]) -> list[tuple[float, float]]:
     ordered = sorted(values)
     return [(a, b) for a, b in zip(ordered[::2], ordered[1::2], strict=False) if b > a]
+
+
+def test_what_has_neither_speech_nor_length_is_not_cut_and_told_once() -> None:
+    (plan,) = plans([(1.0, 1.001)], [], 3.0)
+    assert not plan.cut
+    assert plan.warnings == ["No speech was found in it, and nothing is left of its own times: not cut."]
+
+
+def test_a_cue_after_the_end_has_no_place_in_the_recording() -> None:
+    (plan,) = plans([(5.0, 6.0)], [], 3.0)
+    assert (plan.cut, plan.start_s, plan.end_s) == (False, 3.0, 3.0)

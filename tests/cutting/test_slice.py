@@ -135,6 +135,54 @@ def test_odd_cues_are_reported_and_never_lost(talk: Talk, subs: Path, cut: Any, 
         assert cues[index]["audio"] is None
         assert words in cues[index]["warnings"][0]
     assert (result["cues"], result["clips"], result["not_cut"], result["by_subtitle"]) == (12, 10, 2, 1)
+    assert cues[52]["start_s"] == cues[52]["end_s"], "nothing of it lies in the recording"
+    told = [finding["message"] for finding in result["findings"] if finding["code"] == "not_cut"]
+    assert [words.split(":")[0] for words in told] == ["Cue 51", "Cue 52"]
+
+
+def test_a_cue_that_outlasts_the_recording_is_told(talk: Talk, cut: Any, tmp_path: Path) -> None:
+    from benchmarks.slicing import write_srt
+
+    length_s = talk.samples.size / 22050
+    start, end = talk.truth[-1]
+    result = cut(write_srt(tmp_path / "long.srt", [talk.truth[0], (start, end + 9.0)]), tmp_path / "out")
+    (told,) = result["findings"]
+    assert (told["code"], told["cue"]) == ("past_end", 1)
+    cues = report_of(result)["cues"]
+    assert cues[1]["end_s"] <= length_s + 0.001
+    assert len([warning for warning in cues[1]["warnings"] if "after the end" in warning]) == 1
+
+
+def test_what_other_tools_left_in_the_folder_is_kept(subs: Path, cut: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    rows = ['{"audio": "/x/0007.wav", "duration": NaN}', '{"audio": "/x/0008.wav", "duration": 2.5}']
+    (out / "train.jsonl").write_text("\n".join(rows), "utf-8")
+    theirs = "/x/0007.wav|甲|ZH|你好".encode("gbk")
+    (out / "gpt_sovits.list").write_bytes(theirs)
+    result = cut(subs, out, append=True)
+    assert (out / "gpt_sovits.list").read_bytes().startswith(theirs + b"\n/")
+    assert (out / "0009.wav").is_file()
+    assert (out / "train.jsonl").read_text("utf-8").startswith(rows[0] + "\n" + rows[1] + "\n{")
+    assert result["dataset"]["count"] == 2 + result["clips"]
+    assert result["dataset"]["minutes"] == pytest.approx(2.5 / 60 + result["minutes"], abs=0.002)
+
+
+@pytest.mark.parametrize("taken", ["train.jsonl/", "gpt_sovits.list/", "dataset_raw"])
+def test_a_place_that_is_taken_is_told_before_the_work(taken: str, subs: Path, cut: Any, tmp_path: Path) -> None:
+    place = tmp_path / "out" / taken.strip("/")
+    place.parent.mkdir()
+    place.mkdir() if taken.endswith("/") else place.write_text("mine")
+    with pytest.raises(BadInput, match=place.name):
+        cut(subs, tmp_path / "out", append=True, sovits=True)
+    assert list((tmp_path / "out").iterdir()) == [place]
+
+
+def test_out_may_not_be_a_file(subs: Path, cut: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(BadInput, match="no folder"):
+        cut(subs, tmp_path / "file" / "below")
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_merged_cues_become_longer_clips(talk: Talk, subs: Path, cut: Any, tmp_path: Path) -> None:
