@@ -41,7 +41,9 @@ def gate(x: NDArray[np.float32], rate_hz: int, reduction_db: float) -> NDArray[n
     spectrum = stft(x, size)
     power = np.square(np.abs(spectrum)) + 1e-20
     noise = np.quantile(power, _NOISE_QUANTILE, axis=0) / -math.log1p(-_NOISE_QUANTILE)
-    above_db = 10.0 * np.log10(uniform_filter(power, _SMOOTH, mode="nearest") / np.maximum(noise, 1e-20))
+    # The filter keeps a running sum, whose rounding leaves less than nothing where a loud bin has passed.
+    smooth = np.maximum(uniform_filter(power, _SMOOTH, mode="nearest"), 1e-20)
+    above_db = 10.0 * np.log10(smooth / np.maximum(noise, 1e-20))
     openness = uniform_filter(np.clip((above_db - _CLOSED_DB) / (_OPEN_DB - _CLOSED_DB), 0.0, 1.0), _SMOOTH)
     gain = np.power(10.0, -reduction_db / 20.0 * (1.0 - openness)).astype(np.float32)
     return istft(spectrum * gain, size, x.size)

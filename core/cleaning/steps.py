@@ -67,8 +67,12 @@ def loudness(source: Source, options: CleanOptions) -> Iterator[Block]:
     for block in source.blocks(0.0, 0.4):
         meter.push(block)
     lufs = meter.lufs()
-    gain_db = min(options.target_lufs - lufs, _MAX_GAIN_DB) if math.isfinite(lufs) else 0.0
-    source.notes.append(f"{lufs:.1f} LUFS before, gain {gain_db:+.1f} dB")
+    if math.isfinite(lufs):
+        gain_db = min(options.target_lufs - lufs, _MAX_GAIN_DB)
+        source.notes.append(f"{lufs:.1f} LUFS before, gain {gain_db:+.1f} dB")
+    else:
+        gain_db = 0.0
+        source.notes.append("too quiet or too short to have a loudness, so its level stays")
     gain = np.float32(10.0 ** (gain_db / 20.0))
     # A hair below the ceiling: where two limited pieces are faded into one another, points between the samples can
     # rise a little, and 24-bit rounding adds its own.

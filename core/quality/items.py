@@ -88,8 +88,9 @@ def _manifest(folder: Path) -> dict[Path, dict[str, Any]]:
     """Rows of `train.jsonl` by audio file; a damaged line is left out, its file is judged without text."""
     rows: dict[Path, dict[str, Any]] = {}
     with contextlib.suppress(OSError):
-        for line in (folder / "train.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+        text = (folder / "train.jsonl").read_text(encoding="utf-8-sig", errors="replace")
+        for line in text.split("\n"):  # splitlines would also part at marks that a text may hold, such as U+2028
+            with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
                 row = json.loads(line)
                 rows[(folder / row["audio"]).resolve()] = row
     return rows

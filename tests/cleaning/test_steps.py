@@ -52,4 +52,6 @@ def test_loudness_under_the_ceiling(tmp_path: Path, voice: np.ndarray) -> None:
 @pytest.mark.parametrize("n", [100, 2 * RATE])
 def test_loudness_leaves_silence_and_scraps(tmp_path: Path, n: int) -> None:
     x = np.zeros(n, np.float32)
-    assert np.array_equal(through("loudness", source_of(tmp_path, x)), x)
+    source = source_of(tmp_path, x)
+    assert np.array_equal(through("loudness", source), x)
+    assert source.notes == ["too quiet or too short to have a loudness, so its level stays"]

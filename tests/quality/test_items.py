@@ -44,6 +44,15 @@ def test_texts_from_the_manifest_or_beside(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_manifest_of_other_tools_costs_its_bad_lines_only(tmp_path: Path) -> None:
+    for name in ("1.wav", "2.wav"):
+        write_audio(tmp_path / name, TONE, 8000)
+    first = json.dumps({"audio": "1.wav", "text": "one\u2028more"}, ensure_ascii=False)
+    lines = ["\ufeff" + first, 50_000 * "[", '{"audio": 5}', json.dumps({"audio": "2.wav", "text": "two"})]
+    (tmp_path / "train.jsonl").write_text("\r\n".join(lines), "utf-8", newline="")
+    assert [item.text for item in items_of(tmp_path).values()] == ["one\u2028more", "two"]
+
+
 def test_nothing_to_judge_is_said(tmp_path: Path, workspace: Path) -> None:
     with pytest.raises(BadInput, match="no audio"):
         items_of(tmp_path)
