@@ -21,6 +21,8 @@ STATUS: dict[str, int] = {
     "model_file": 422,
     "unavailable": 503,
     "cancelled": 409,
+    "too_many": 429,
+    "too_late": 504,
 }
 _LOG = logging.getLogger("api")
 
@@ -28,7 +30,9 @@ _LOG = logging.getLogger("api")
 def answer(error: StudioError, status: int | None = None) -> JSONResponse:
     """The error as a response; `status` overrides the code's own."""
     body = {"ok": False, "error": error.to_dict(), "detail": error.message}
-    return JSONResponse(body, status or STATUS.get(error.code, 500))
+    retry_after_s = getattr(error, "retry_after_s", None)
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s is not None else None
+    return JSONResponse(body, status or STATUS.get(error.code, 500), headers)
 
 
 def install(app: FastAPI) -> None:

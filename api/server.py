@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from api import errors
 from api.bounds import Bounds
 from api.guard import Guard, Rules
-from api.routes import characters, inference, jobs, voices
+from api.routes import characters, inference, jobs, tts, voices
+from api.speaking import Desk
 from core import __version__
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str
     app.include_router(jobs.router(studio))
     app.include_router(characters.router(studio))
     app.include_router(inference.router(studio))
+    speech = Desk.of(studio.settings)
+    app.include_router(tts.router(studio, speech))
     if with_page:
         from ui.shell import mount
         from ui.tensorboard import mount_tensorboard

@@ -1,0 +1,255 @@
+"""Requests for speech, whatever the engine: which model, which voice, one session, chunks in a thread of their own."""
+
+import asyncio
+import contextlib
+import queue
+import tempfile
+import threading
+import unicodedata
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core import device
+from core.errors import BadInput, Cancelled, StudioError, Unavailable
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+    from core.speech.chunk import Chunk
+    from core.speech.engine import Engine, Session
+    from core.speech.pool import ModelPool
+
+BUILTIN = "builtin"
+_BUDGET_BYTES = 12 << 30
+_AHEAD = 64  # chunks that may wait for a slow client
+
+
+@dataclass(frozen=True)
+class SpeechRequest:
+    """What to say and how. Empty `engine` takes the best that is here; `options` are by the engines' own names, and
+    those that an engine does not know are left out. `live` False: nobody hears it before it is whole."""
+
+    text: str = ""
+    engine: str = ""
+    model: str = ""
+    voice: str | None = None
+    prompt_audio: Path | None = None
+    prompt_text: str = ""
+    denoise: bool = False
+    normalize: bool = False
+    live: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """An engine as clients see it. `id`: "builtin", or "engine:model"."""
+
+    id: str
+    title: str
+    ready: bool
+    why_not: str = ""
+
+
+class SpeechService:
+    """The loaded models of one server process."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self.settings = settings
+        self._pool: ModelPool | None = None
+        self._lock = threading.Lock()
+
+    def engines(self) -> list[EngineInfo]:
+        """What can speak, the built-in one last."""
+        from core.speech.registry import ENGINES
+
+        found = []
+        for name, entry in ENGINES.items():
+            try:
+                folder = self._find(name, "")
+                found.append(EngineInfo(f"{name}:{folder.name}", entry.title, True))
+            except StudioError as err:
+                found.append(EngineInfo(name, entry.title, False, f"{err.message} {err.hint}".strip()))
+        return [*found, EngineInfo(BUILTIN, "espeak-ng (built in)", True)]
+
+    def choose(self, engine: str, model: str = "") -> tuple[str, str]:
+        """(engine, model) that an empty or joined name means. Raises BadInput, NotFound, Unavailable."""
+        from core.speech.registry import ENGINES
+
+        name, _, joined = engine.partition(":")
+        if name == BUILTIN:
+            return BUILTIN, ""
+        if name:
+            if name not in ENGINES:
+                known = ", ".join([*ENGINES, BUILTIN])
+                raise BadInput(f"There is no speech engine {name[:60]!r}.", f"The engines are: {known}.", where="model")
+            return name, str(self._find(name, model or joined))
+        for one in self.engines():
+            if one.ready:
+                return self.choose(one.id, model if one.id != BUILTIN else "")
+        raise Unavailable("Nothing here can speak.", "Run ./launch.sh once.")
+
+    def _find(self, name: str, model: str) -> Path:
+        """A model by name, in the catalogue's place or at the folder that settings.speech_model names.
+
+        Never by a path: these names come from clients.
+        """
+        from core.speech.registry import find_model
+
+        if any(char in model for char in "/\\") or ".." in model:
+            raise BadInput("A model is named, not given as a path.", "List them: /v1/models.", where="model")
+        own = self.settings.speech_model
+        if own and model in ("", Path(own).name):
+            return find_model(name, self.settings, own)
+        return find_model(name, self.settings, model)
+
+    def loaded(self) -> dict[str, int]:
+        """Bytes that each loaded model holds."""
+        return {str(key): n for key, n in self._pool.loaded().items()} if self._pool is not None else {}
+
+    @contextlib.contextmanager
+    def open(self, request: SpeechRequest) -> "Iterator[Session]":
+        """A session for a request; its model stays loaded meanwhile. Blocks while it loads.
+
+        Raises BadInput, NotFound (voice, model), Unavailable, ModelFileError.
+        """
+        name, folder = self.choose(request.engine, request.model)
+        with contextlib.ExitStack() as stack:
+            engine = self._engine(name, folder, stack)
+            prompt = self._prompt(engine, request, stack)
+            known = type(engine).options.model_fields
+            chosen = {key: value for key, value in request.options.items() if key in known and value is not None}
+            yield engine.session(type(engine).options.model_validate(chosen), prompt)
+
+    def _engine(self, name: str, folder: str, stack: contextlib.ExitStack) -> "Engine[Any, Any]":
+        from core.speech.pool import ModelPool
+        from core.speech.registry import load_engine
+
+        if name == BUILTIN:
+            from core.service.builtin_speech import BuiltinEngine
+
+            return BuiltinEngine()
+        with self._lock:
+            if self._pool is None:
+                self._pool = ModelPool(_BUDGET_BYTES)
+        where = device.pick(self.settings.device)
+        loaded: Engine[Any, Any] = stack.enter_context(
+            self._pool.use((name, folder), lambda: load_engine(name, Path(folder), where))
+        )
+        return loaded
+
+    def _prompt(self, engine: "Engine[Any, Any]", request: SpeechRequest, stack: contextlib.ExitStack) -> Any:
+        from core.speech.prompt import read_clip
+
+        path, text = request.prompt_audio, request.prompt_text
+        alone = "reference" in engine.capabilities.modes
+        if path is None and request.voice is not None:
+            from core.dataset.voices import VoiceStore
+            from core.speech.voice_prompt import best_clip
+
+            voice = VoiceStore(self.settings.voices_dir).get(request.voice)
+            if engine.name == BUILTIN:
+                return engine.prompt(None)
+            path, text = best_clip(voice, with_text=not alone)
+        if path is None:
+            if text.strip():
+                raise BadInput(
+                    "prompt_text is what is said in prompt_audio, which is missing.", "Send both.", where="prompt_audio"
+                )
+            return None
+        if engine.name == BUILTIN:
+            return engine.prompt(None)
+        if request.denoise:
+            path = self._denoised(path, stack)
+        clip = read_clip(path, engine.capabilities.prompt_rate_hz, text)
+        return engine.prompt(None, clip) if not clip.text and alone else engine.prompt(clip, None)
+
+    def _denoised(self, path: Path, stack: contextlib.ExitStack) -> Path:
+        from core.cleaning.clean import run_clean
+        from core.jobs.context import ForegroundContext
+
+        self.settings.cache_dir.mkdir(parents=True, exist_ok=True)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prompt-", dir=self.settings.cache_dir))
+        params = {"files": [str(path)], "out": folder, "options": {"steps": ["highpass", "denoise"]}}
+        return Path(run_clean(params, ForegroundContext(self.settings))["files"][0]["result"])
+
+
+def spoken_text(request: SpeechRequest) -> str:
+    """The text as it goes to the engine; `normalize` makes wide letters and digits plain (NFKC)."""
+    return unicodedata.normalize("NFKC", request.text) if request.normalize else request.text
+
+
+class TextPieces:
+    """A text that arrives in pieces, read by the engine's thread."""
+
+    def __init__(self) -> None:
+        self._pieces: queue.Queue[str | None] = queue.Queue()
+
+    def put(self, piece: str | None) -> None:
+        """Add a piece; None ends the text."""
+        self._pieces.put(piece)
+
+    def __iter__(self) -> Iterator[str]:
+        while (piece := self._pieces.get()) is not None:
+            yield piece
+
+
+class Speaking:
+    """A request that is being spoken: an async iterator of chunks. Close it, however it ends.
+
+    Attributes:
+        seed: of the session, once the first chunk is there.
+        warnings: of the session.
+    """
+
+    def __init__(self, service: SpeechService, request: SpeechRequest, text: "str | TextPieces | None" = None) -> None:
+        self._service, self._request = service, request
+        self._text = spoken_text(request) if text is None else text
+        self._loop = asyncio.get_running_loop()
+        self._out: asyncio.Queue[Chunk | BaseException | None] = asyncio.Queue()
+        self._room = threading.Semaphore(_AHEAD)
+        self._stop = threading.Event()
+        self._session: Session | None = None
+        self.seed: int | None = None
+        self.warnings: list[str] = []
+        self._thread = threading.Thread(target=self._work, name="speech", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            with self._service.open(self._request) as session:
+                self._session, self.seed, self.warnings = session, session.seed, session.warnings
+                with contextlib.closing(session.stream(self._text, live=self._request.live)) as chunks:
+                    for chunk in chunks:
+                        while not self._stop.is_set() and not self._room.acquire(timeout=0.2):
+                            pass
+                        if self._stop.is_set():
+                            break
+                        self._hand(chunk)
+            self._hand(None)
+        # The thread's boundary: whatever happens reaches the one who waits for chunks.
+        except BaseException as err:  # noqa: BLE001
+            self._hand(err)
+
+    def _hand(self, item: "Chunk | BaseException | None") -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._out.put_nowait, item)
+
+    async def __aiter__(self) -> "AsyncIterator[Chunk]":
+        """Chunks as they are made. Raises what the engine raises, Cancelled after `close`."""
+        while (item := await self._out.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            self._room.release()
+            yield item
+        if self._stop.is_set():
+            raise Cancelled()
+
+    def close(self) -> None:
+        """Stop within one step. Safe to call again."""
+        self._stop.set()
+        if self._session is not None:
+            self._session.cancel()
+        if isinstance(self._text, TextPieces):
+            self._text.put(None)
