@@ -1,0 +1,1 @@
+"""Text in, speech out: what every speech engine shares."""

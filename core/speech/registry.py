@@ -1,0 +1,66 @@
+"""Which speech engines there are. Named, not imported: the page and the command line stay light."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import BadInput
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """One engine.
+
+    Attributes:
+        title: its name for people.
+        loader: "module:function" with the signature (folder: Path, device: str) -> Engine.
+        options: "module:class" of its settings; light.
+        models: "module:function" with the signature (settings, name, voice | None) -> Path of a model's folder; light.
+    """
+
+    title: str
+    loader: str
+    options: str
+    models: str
+
+
+ENGINES: dict[str, EngineEntry] = {
+    "voxcpm": EngineEntry(
+        title="VoxCPM",
+        loader="core.engines.voxcpm.engine:load",
+        options="core.engines.voxcpm.options:VoxOptions",
+        models="core.engines.voxcpm.models:find_model",
+    ),
+}
+
+
+def engine_entry(name: str) -> EngineEntry:
+    """The engine of that name. Raises BadInput."""
+    if name not in ENGINES:
+        raise BadInput(
+            f"There is no speech engine {name!r}.", f"The engines are: {', '.join(ENGINES)}.", where="engine"
+        )
+    return ENGINES[name]
+
+
+def options_class(name: str) -> Any:
+    """The settings class of an engine. Raises BadInput."""
+    return _target(engine_entry(name).options)
+
+
+def find_model(engine: str, settings: Any, model: str, voice: Any = None) -> Path:
+    """The folder of a model by name or path. Raises BadInput, NotFound, Unavailable."""
+    return Path(_target(engine_entry(engine).models)(settings, model, voice))
+
+
+def load_engine(name: str, folder: Path, device: str) -> Any:
+    """Load a model. Raises BadInput (no such engine), ModelFileError, Unavailable."""
+    return _target(engine_entry(name).loader)(folder, device)
+
+
+def _target(target: str) -> Callable[..., Any]:
+    module, _, attribute = target.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return found
