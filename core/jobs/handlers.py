@@ -43,6 +43,7 @@ HANDLERS: dict[str, Handler] = {
     "convert": Handler("core.engines.sovits.convert:run_convert", lane="work"),
     "character-audio": Handler("core.service.process:run_process", lane="work"),
     "character-speech": Handler("core.service.speaking:run_speech", lane="speech"),
+    "say": Handler("core.speech.say:run_say", lane="work"),
 }
 
 

@@ -1,0 +1,55 @@
+"""`say`: a text in, speech out."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.common import add_command, add_device, add_set, given, open_studio, parse_set, run_job
+from cli.output import duration
+
+if TYPE_CHECKING:
+    from cli.output import Output
+
+
+def add(subparsers: Any) -> None:
+    """Add the command."""
+    parser = add_command(subparsers, "say", "Say a text in a voice.")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("text", nargs="?", help="what is said")
+    what.add_argument("--file", type=Path, metavar="FILE", help="text file with what is said")
+    what.add_argument("--srt", type=Path, metavar="FILE", help="subtitles: each cue is said at its time")
+    parser.add_argument("--engine", metavar="NAME", help="speech engine (default: voxcpm)")
+    parser.add_argument("--model", metavar="DIR|NAME", help="folder or name of the model (default: the best here)")
+    whose = parser.add_argument_group("the voice (default: any)")
+    whose.add_argument("--voice", metavar="NAME", help="a voice of the studio: its best clip is the reference")
+    whose.add_argument("--prompt-audio", type=Path, metavar="FILE", help="reference clip, 3 to 30 seconds")
+    whose.add_argument("--prompt-text", metavar="TEXT", help="what is said in it")
+    whose.add_argument(
+        "--reference-audio", type=Path, metavar="FILE", help="clip whose voice alone is taken (VoxCPM 2)"
+    )
+    parser.add_argument("--stream", action="store_true", help="make it in the small chunks of a live stream")
+    parser.add_argument("--seed", type=int, metavar="N", help="the same seed says it the same way")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="result: .wav, .flac or .mp3")
+    add_set(parser, "the engine")
+    add_device(parser)
+
+
+def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
+    """Say it here and now."""
+    params: dict[str, Any] = given(options, "text", "engine", "model", "voice", "prompt_text", "seed")
+    for name in ("file", "srt", "prompt_audio", "reference_audio", "out"):
+        path = getattr(options, name)
+        if path is not None:
+            params[name] = str(path)
+    params |= {"stream": options.stream, "options": parse_set(options.set)}
+    result = run_job(open_studio(options), "say", params, out)
+    prompt = result["prompt"]
+    for finding in prompt["findings"] if prompt else ():
+        out.note(f"  {Path(prompt['file']).name}: {finding}")
+    for warning in result["warnings"]:
+        out.note(f"  {warning}")
+    out.line(
+        f"{result['out']}: {duration(result['seconds'])}, seed {result['seed']}; first sound after "
+        f"{result['first_chunk_s']:.2f} s, {result['rtf']:.2f} s of work a second"
+    )
+    return result
