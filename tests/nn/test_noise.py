@@ -2,7 +2,7 @@
 
 import torch
 
-from core.nn.noise import NoNoise, Noise, as_noise
+from core.nn.noise import Noise, NoNoise, as_noise
 
 
 def seeded() -> Noise:
