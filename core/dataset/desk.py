@@ -79,18 +79,16 @@ class DatasetDesk:
             raise NotFound(f"There is no report on the voice {voice!r}.", "Check its quality first.", where=voice)
         return path
 
-    def check(
-        self, voice: str, preset: str, thresholds: Mapping[str, Any], *, apply: bool, language: str = "auto"
-    ) -> Job:
-        """Queue a run of the gate. Raises BadInput (thresholds), NotFound, Conflict (one is under way)."""
+    def check(self, voice: str, preset: str, thresholds: Mapping[str, Any], options: Mapping[str, Any]) -> Job:
+        """Queue a run of the gate. `options`: see QaOptions. Raises BadInput, NotFound, Conflict (one is under way)."""
+        from core.quality.options import parse_qa_options
         from core.quality.thresholds import parse_thresholds
 
         parse_thresholds(preset, thresholds)
+        parse_qa_options(options)
+        name = self._voices.get(voice).name
         self._refuse_while_busy(voice, "qa")
-        params = {
-            "voice": self._voices.get(voice).name, "preset": preset, "thresholds": dict(thresholds), "apply": apply,
-            "language": language,
-        }  # fmt: skip
+        params = {**options, "voice": name, "preset": preset, "thresholds": dict(thresholds)}
         return self._jobs.submit("qa", params, voice)
 
     def steps(self, voice: str) -> "tuple[list[Step], list[Step]]":

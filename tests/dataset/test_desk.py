@@ -36,7 +36,7 @@ def test_findings_in_both_languages(studio: Studio, desk: DatasetDesk) -> None:
     with pytest.raises(NotFound, match="no report"):
         desk.report(VOICE)
     studio.run_foreground("prep", {"voice": VOICE, "options": {"rate_hz": 16000, "slicer": "none", "min_snr_db": 0}})
-    job = desk.check(VOICE, "svc", {"snr_review_db": 60.0, "snr_reject_db": 50.0}, apply=True)
+    job = desk.check(VOICE, "svc", {"snr_review_db": 60.0, "snr_reject_db": 50.0}, {"apply": True})
     studio.run_foreground("qa", job.params)
     found = {one["code"]: one for one in desk.findings(VOICE, "en")}
     clip = studio.clips(VOICE)[0]
@@ -60,19 +60,21 @@ def test_findings_in_both_languages(studio: Studio, desk: DatasetDesk) -> None:
 
 def test_what_is_asked_for_is_checked_first(studio: Studio, desk: DatasetDesk) -> None:
     with pytest.raises(BadInput, match="snr"):
-        desk.check(VOICE, "svc", {"snr_review_db": 1.0, "snr_reject_db": 5.0}, apply=False)
+        desk.check(VOICE, "svc", {"snr_review_db": 1.0, "snr_reject_db": 5.0}, {})
     with pytest.raises(BadInput, match="preset"):
-        desk.check(VOICE, "opera", {}, apply=False)
+        desk.check(VOICE, "opera", {}, {})
     with pytest.raises(NotFound):
-        desk.check("nobody", "svc", {}, apply=False)
+        desk.check("nobody", "svc", {}, {})
     with pytest.raises(Unavailable, match="separation"):
         desk.clean(VOICE, {"steps": ["separate"]}, [])
     with pytest.raises(BadInput, match="steps"):
         desk.clean(VOICE, {"steps": []}, [])
     assert desk.limits("tts")["snr_review_db"] > desk.limits("svc")["snr_review_db"]
-    desk.check(VOICE, "svc", {}, apply=False)
+    with pytest.raises(BadInput, match="colour"):
+        desk.check(VOICE, "svc", {}, {"colour": "red"})
+    desk.check(VOICE, "svc", {}, {"text_language": "en", "asr": "auto"})
     with pytest.raises(Conflict):
-        desk.check(VOICE, "svc", {}, apply=False)
+        desk.check(VOICE, "svc", {}, {})
 
 
 def test_cleaning_is_heard_and_taken_back(studio: Studio, desk: DatasetDesk) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from ui.controls import Context, Part, Scene, act_of, badge, esc, html_part, need_voice, number
+from ui.cutting.transcribe import LANGUAGES
 from ui.texts import Texts
 
 # (threshold, what happens beyond it); the labels say what it is and its unit.
@@ -38,6 +39,10 @@ def build(ctx: Context, view: tuple[gr.Tabs, gr.State, gr.State, gr.State]) -> N
         apply = gr.Checkbox(True, label=t("quality.apply"), info=t("quality.apply_info"), scale=1, elem_id="qa-apply")
         check = gr.Button(t("quality.check"), variant="primary", elem_id="qa-start", scale=0, min_width=130)
     with gr.Accordion(t("quality.limits"), open=False, elem_id="qa-limits"):
+        with gr.Row():
+            spoken = gr.Dropdown([(t("quality.by_script"), ""), *((t(f"language.{one}"), one) for one in LANGUAGES)],
+                                 value="", label=t("quality.spoken"), info=t("quality.spoken_info"))
+            listen = gr.Checkbox(False, label=t("quality.listen"), info=t("quality.listen_info"))
         fields = _build_limits(ctx)
     found = html_part(elem_id="qa-findings")
 
@@ -48,9 +53,10 @@ def build(ctx: Context, view: tuple[gr.Tabs, gr.State, gr.State, gr.State]) -> N
     preset.change(preset_values, [preset], list(fields.values()), queue=False, show_progress="hidden",
                   api_visibility="private")
 
-    def start(voice: str | None, name: str, write: bool, *values: Any) -> None:
+    def start(voice: str | None, name: str, write: bool, text_language: str, asr: bool, *values: Any) -> None:
         changes = changed(studio.dataset.limits(name), dict(zip(fields, values, strict=True)))
-        studio.dataset.check(need_voice(t, voice), name, changes, apply=write, language=t.lang)
+        options = {"apply": write, "language": t.lang, "text_language": text_language, "asr": "auto" if asr else None}
+        studio.dataset.check(need_voice(t, voice), name, changes, options)
 
     def act(voice: str | None, event: gr.EventData) -> tuple[Any, Any, Any, Any]:
         data, name = act_of(event), need_voice(t, voice)
@@ -66,7 +72,7 @@ def build(ctx: Context, view: tuple[gr.Tabs, gr.State, gr.State, gr.State]) -> N
             return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         return gr.update(selected="clips"), "finding", 0, (one["title"], ids)
 
-    ctx.on(check.click, start, [ctx.voice, preset, apply, *fields.values()])
+    ctx.on(check.click, start, [ctx.voice, preset, apply, spoken, listen, *fields.values()])
     ctx.on(found.act, act, [ctx.voice], list(view))
 
     def key(scene: Scene) -> Hashable:
