@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 
 from api import errors
+from api.access import Access
 from api.bounds import Bounds
 from api.guard import Guard, Rules
-from api.routes import characters, inference, jobs, tts, voices
+from api.routes import characters, convert, inference, jobs, openai, service, tts, tts_socket, voices
 from api.speaking import Desk
 from core import __version__
 
@@ -54,7 +55,10 @@ def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str
     app.include_router(characters.router(studio))
     app.include_router(inference.router(studio))
     speech = Desk.of(studio.settings)
-    app.include_router(tts.router(studio, speech))
+    for each in (tts, tts_socket, openai):
+        app.include_router(each.router(studio, speech))
+    app.include_router(convert.router(studio))
+    app.include_router(service.router(studio, speech, with_page))
     if with_page:
         from ui.shell import mount
         from ui.tensorboard import mount_tensorboard
@@ -64,5 +68,6 @@ def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str
     rules = Rules(host=studio.settings.host, token=studio.settings.token, allowed_hosts=allowed_hosts)
     app.add_middleware(errors.Surprises)
     app.add_middleware(Bounds, file_bytes=studio.settings.max_upload_mb << 20)
-    app.add_middleware(Guard, rules=rules)  # added last, so it sees a request first
+    app.add_middleware(Guard, rules=rules)  # added late, so it sees a request early
+    app.add_middleware(Access, log_dir=studio.settings.log_dir)
     return app

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import webbrowser
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.common import add_command, add_device, settings_of
@@ -31,6 +32,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--host", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, metavar="N", help="port; the next free one if taken (default: 7860)")
     parser.add_argument("--token", metavar="SECRET", help="what others must show; needed beyond this machine")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="file whose first line is the token")
     parser.add_argument("--language", choices=("auto", "en", "zh"), help="language of the page (default: auto)")
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
     parser.add_argument("--api-only", action="store_true", help="serve the HTTP API without the page")
@@ -67,6 +69,19 @@ def bind(host: str, port: int) -> socket.socket:
             if candidate == port and err.errno not in _TAKEN:
                 raise BadInput(f"Cannot listen on {host}: {err.strerror}.", "Use 127.0.0.1.") from err
     raise StudioError(f"The ports {port} to {last} are all taken.", "Name another with --port.") from problem
+
+
+def read_token(path: Path, also: str | None = None) -> str:
+    """The first line of a token file. Raises BadInput: not there, empty, or `also` given on the command line."""
+    if also is not None:
+        raise BadInput("--token and --token-file are both given.", "Give one of them.", where="token")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as err:
+        raise BadInput(f"The token file {path} cannot be read: {err}.", "Check its path.", where=str(path)) from err
+    if not lines or not lines[0].strip():
+        raise BadInput(f"The token file {path} is empty.", "Write a secret into its first line.", where=str(path))
+    return lines[0].strip()
 
 
 def url_of(settings: Settings) -> str:

@@ -1,8 +1,12 @@
-"""GET /api/jobs, GET /api/jobs/{id}, POST /api/jobs/{id}/cancel and /retry."""
+"""GET /api/jobs, GET /api/jobs/{id} and /events, POST /api/jobs/{id}/cancel and /retry."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from api.job_results import events
 
 if TYPE_CHECKING:
     from core.studio import Studio
@@ -21,6 +25,13 @@ def router(studio: "Studio") -> APIRouter:
     def show_job(job_id: int) -> dict[str, Any]:
         """One job with its progress, result or error."""
         return studio.job(job_id).to_dict()
+
+    @routes.get("/{job_id}/events", response_class=StreamingResponse)
+    async def job_events(job_id: int) -> StreamingResponse:
+        """Its progress as server-sent events: "progress" with state, percent and message, at last "end"."""
+        await asyncio.to_thread(studio.job, job_id)  # 404 before the stream begins
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(events(studio, job_id), media_type="text/event-stream", headers=headers)
 
     @routes.post("/{job_id}/cancel", status_code=202)
     def cancel_job(job_id: int) -> dict[str, Any]:

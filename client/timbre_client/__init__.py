@@ -4,5 +4,6 @@ It needs httpx and nothing of the studio: copy the folder, or put `client/` on t
 """
 
 from timbre_client.characters import CharacterClient, ServiceError, WaitTimeout
+from timbre_client.speech import SpeechClient
 
-__all__ = ["CharacterClient", "ServiceError", "WaitTimeout"]
+__all__ = ["CharacterClient", "ServiceError", "SpeechClient", "WaitTimeout"]

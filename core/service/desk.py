@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from core import atomic, summaries
 from core.dataset.importing import file_sha256
 from core.errors import BadInput, Conflict, NotFound
-from core.jobs.model import ACTIVE, Job
+from core.jobs.model import ACTIVE, Job, State
 from core.paths import inside, safe_name, unique_path
 from core.service import character as stored
 from core.service import status
@@ -85,6 +85,19 @@ class CharacterDesk:
         with self.state.exclusive():
             self.refuse_while_busy(name, not_beside)
             return self._jobs().submit(kind, params, name)
+
+    def start_job(self, kind: str, params: dict[str, Any]) -> Job:
+        """Queue a job that answers one request."""
+        return self._jobs().submit(kind, params, params.get("voice"))
+
+    def job_counts(self, states: tuple[State, ...]) -> dict[str, int]:
+        """How many jobs are in each of these states."""
+        return {state: self._jobs().store.count(state) for state in states}
+
+    def refuse_without_model(self, name: str) -> None:
+        """Raises NotFound (character), Conflict (it has no trained model)."""
+        if not summaries.models_of(self.voice(name)):
+            raise Conflict(f"The character {name!r} has no trained model.", "Train it first.", where=name)
 
     def refuse_while_busy(self, name: str, kinds: tuple[str, ...] | None = None) -> None:
         """Raises Busy while a job of these kinds (None: any) works on the character."""

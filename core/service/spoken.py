@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import summaries
 from core.errors import Conflict, NotFound
 from core.jobs.model import Job
 from core.paths import safe_filename, unique_path
@@ -32,9 +31,7 @@ class InferenceDesk:
         name = request.character_name or self._characters.default()
         if name is None:
             raise Conflict("There is no character yet.", "Create one first.", where="character_name")
-        voice = self._characters.voice(name)
-        if not summaries.models_of(voice):
-            raise Conflict(f"The character {name!r} has no trained model.", "Train it first.", where=name)
+        self._characters.refuse_without_model(name)
         for filename in (request.ref_audio, request.source_audio):
             if filename is not None:
                 self._characters.recording(name, filename)

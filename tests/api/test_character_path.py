@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "client"))
-from timbre_client import CharacterClient, ServiceError
+from timbre_client import CharacterClient, ServiceError, SpeechClient
 
 CONFIG = {"language": "en", "batch_size": 4, "epochs_s2": 1, "epochs_s1": 1, "gpu_id": "0", "enable_denoise": False}
 
@@ -63,6 +63,13 @@ def test_from_creation_to_downloaded_audio(service: CharacterClient, live: Any, 
     assert named.read_bytes() == wav.read_bytes()
     model = service.download("my_speaker", training["sovits_model_path"], tmp_path / "model.safetensors")
     assert model.stat().st_size > 100_000
+
+    # The trained character converts an upload, too, and a job's events end with its result.
+    speaking = SpeechClient(live.url)
+    converted = speaking.convert(wav, "my_speaker", tmp_path / "converted.flac", format="flac")
+    assert converted.read_bytes()[:4] == b"fLaC"
+    events = list(speaking.job_events(done["job_id"]))
+    assert (events[-1]["state"], events[-1]["progress"]) == ("completed", 100.0)
 
     # Another recording makes both outdated, for every process, and cleaning takes this character's models alone.
     sound = io.BytesIO()
