@@ -70,6 +70,13 @@ def test_rejected_cues_survive_a_cleaning_and_are_not_exported(file: SheetFile) 
     assert [cue.text for cue in cleaned.previous] == ["one", "two", "three <b>"]
 
 
+def test_a_result_is_taken_over_once(file: SheetFile) -> None:
+    file.replace(CUES, "a.srt")
+    first = file.replace(CUES[:1], "asr", job=7)
+    assert file.replace(CUES[:1], "asr", job=7) == first, "two windows at once: what was there before is not lost"
+    assert len(first.previous) == 3
+
+
 def test_nothing_to_export_is_said(file: SheetFile) -> None:
     with pytest.raises(BadInput, match="no cues"):
         file.export(".x.vtt")
