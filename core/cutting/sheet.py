@@ -133,6 +133,8 @@ class SheetFile:
         ]  # fmt: skip
         with _LOCK:
             before = self._or_put_aside()
+            if job and before.job >= job:  # another window was faster
+                return before
             if keep_rejected:
                 made += [cue for cue in before.cues if cue.rejected]
             told = [{"line": f.line, "code": f.code, "message": f.message} for f in findings]
