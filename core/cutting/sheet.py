@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_CUES = 50_000
 _LONGEST_MS = 48 * 3600 * 1000
+_LONGEST_TEXT = 5000
 _LOCK = threading.RLock()
 
 
@@ -35,7 +36,7 @@ class SheetCue(BaseModel):
 
     start_ms: int = Field(ge=0, le=_LONGEST_MS)
     end_ms: int = Field(ge=0, le=_LONGEST_MS)
-    text: str = Field(max_length=5000)
+    text: str = Field(max_length=_LONGEST_TEXT)
     speaker: str = Field("", max_length=200)
     index: int | None = None
     rejected: bool = False
@@ -123,9 +124,13 @@ class SheetFile:
         for finding in findings:
             if finding.cue is not None:
                 notes.setdefault(finding.cue, []).append(finding.message)
+        for at, cue in enumerate(cues):
+            if len(cue.text) > _LONGEST_TEXT:
+                rest = f"Its text is too long for one cue; what follows was left out: {cue.text[_LONGEST_TEXT:]}"
+                notes.setdefault(at, []).append(rest)
         made = [
             SheetCue(
-                start_ms=cue.start_ms, end_ms=cue.end_ms, text=cue.text[:5000], speaker=cue.speaker[:200],
+                start_ms=cue.start_ms, end_ms=cue.end_ms, text=cue.text[:_LONGEST_TEXT], speaker=cue.speaker[:200],
                 index=cue.index, notes=notes.get(at, []),
             )
             for at, cue in enumerate(cues)

@@ -77,6 +77,12 @@ def test_a_result_is_taken_over_once(file: SheetFile) -> None:
     assert len(first.previous) == 3
 
 
+def test_a_text_that_is_too_long_is_not_dropped_in_silence(file: SheetFile) -> None:
+    cue = file.replace([Cue(0, 1000, "a" * 5000 + " the rest")], "a.srt").cues[0]
+    assert len(cue.text) == 5000
+    assert "the rest" in cue.notes[0]
+
+
 def test_nothing_to_export_is_said(file: SheetFile) -> None:
     with pytest.raises(BadInput, match="no cues"):
         file.export(".x.vtt")
