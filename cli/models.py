@@ -42,7 +42,7 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
 def _presence(studio: Any) -> list[Any]:
     from core.models import catalogue
 
-    return list(catalogue.present(studio.settings))
+    return list(catalogue.present(studio.settings).values())
 
 
 def _pretrained(studio: Any, out: "Output") -> None:
