@@ -1,10 +1,16 @@
 """What a set is, counted on clips made by hand."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.quality.figures import ClipFigures
 from core.quality.set_figures import Member, set_figures, set_findings
+from core.quality.texts import said
 from core.quality.thresholds import parse_thresholds
 
 FIGURES = ClipFigures(
@@ -52,3 +58,62 @@ def test_nothing_accepted_says_that_alone() -> None:
     assert codes([replace(ONE, accepted=False)]) == ["none_accepted"]
     assert codes([]) == ["none_accepted"]
     assert set_figures([]).low_note == ""
+
+
+members = st.builds(
+    Member,
+    st.sampled_from(["a.wav", "b.wav", "c/ü.wav"]),
+    st.sampled_from(["", "  ", "Hello.", "你好", "こんにちは", "ᚠ"]),
+    st.sampled_from(["", "ann", "bo"]),
+    st.booleans(),
+    st.builds(
+        ClipFigures,
+        st.floats(0.1, 60), st.floats(-120, 0), st.floats(-120, 3), st.floats(0, 80), st.floats(0, 1),
+        st.floats(0, 24000), st.floats(0, 60),
+        notes=st.dictionaries(st.integers(30, 90), st.floats(0.01, 20), max_size=5),
+    ),
+)  # fmt: skip
+
+
+@given(st.lists(members, max_size=12))
+def test_the_parts_of_a_set_add_up(drawn: list[Member]) -> None:
+    whole = set_figures(drawn)
+    kept = [one for one in drawn if one.accepted]
+    assert (whole.clips, whole.accepted) == (len(drawn), len(kept))
+    assert whole.accepted_minutes <= whole.minutes
+    assert sum(whole.lengths.values()) == len(kept)
+    for parts in (whole.by_source, whole.by_speaker):
+        assert sum(parts.values()) == pytest.approx(whole.accepted_minutes, abs=0.005)
+        assert list(parts.values()) == sorted(parts.values(), reverse=True), "the largest first"
+    assert whole.voiced_minutes == pytest.approx(sum(sum(one.figures.notes.values()) for one in kept) / 60, abs=0.001)
+    assert whole.loudness == sorted(whole.loudness)
+    assert whole.snr == sorted(whole.snr)
+    assert len(whole.snr) == (3 if kept else 0)
+    assert whole.with_text == sum(bool(one.text.strip()) for one in kept)
+    json.dumps(asdict(whole), allow_nan=False)
+
+
+@given(st.lists(members, max_size=8))
+def test_order_does_not_matter(drawn: list[Member]) -> None:
+    one, other = set_figures(drawn), set_figures(drawn[::-1])
+    assert (one.low_note, one.high_note, one.gaps, one.lengths, one.characters) == (
+        other.low_note, other.high_note, other.gaps, other.lengths, other.characters,
+    )  # fmt: skip
+    assert (one.minutes, one.loudness, one.bandwidth_hz) == (other.minutes, other.loudness, other.bandwidth_hz)
+
+
+@pytest.mark.parametrize("preset", ["svc", "tts"])
+@given(drawn=st.lists(members, max_size=10))
+@settings(max_examples=30)
+def test_remarks_never_keep_a_clip_out_and_all_have_words(preset: str, drawn: list[Member]) -> None:
+    for finding in set_findings(set_figures(drawn), parse_thresholds(preset), ["θ"]):
+        assert finding.severity == "remark"
+        for language in ("en", "zh"):
+            words = said(finding, language)
+            assert words.title != finding.code
+            assert words.why or words.advice
+
+
+def test_missing_sounds_are_named() -> None:
+    (found,) = [f for f in set_findings(set_figures([ONE] * 9), parse_thresholds(), ["ʃ", "θ"]) if "sound" in f.code]
+    assert "ʃ θ" in json.dumps(found.params, ensure_ascii=False)
