@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ui.controls import esc
 
@@ -61,24 +62,34 @@ def _number(value: float) -> str:
     return f"{value:g}" if abs(value) < 1 else f"{value:.6g}"
 
 
+@dataclass(frozen=True)
+class Series:
+    """One line of a plot: ``style`` is its place among the page's line styles (colour and dash), 0 the main one."""
+
+    name: str
+    points: Sequence[Point]
+    style: int = 0
+
+
 def line_svg(points: Sequence[Point], title: str, x_label: str = "", width: int = 400, height: int = 132) -> str:
     """One series (x, y) with its newest value beside the title. Non-finite values are left out."""
-    good = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
-    newest = f"{good[-1][1]:.4g}" if good else "–"
-    head = (f'<div class="ts-plot-head"><span>{esc(title)}</span><b>{newest}</b></div>')
+    return lines_svg([Series("", points)], title, x_label, width, height)
+
+
+def lines_svg(series: Sequence[Series], title: str, x_label: str = "", width: int = 400, height: int = 132) -> str:
+    """Several series over one another on the same axes; beside the title the newest value of the first of them.
+
+    Non-finite values are left out, and a series without any other is not drawn.
+    """
+    drawn = [(one, thinned(one.points)) for one in series]
+    drawn = [(one, points) for one, points in drawn if points]
+    newest = f"{drawn[0][1][-1][1]:.4g}" if drawn and drawn[0][0] is series[0] else "–"
     left, right, top, bottom = 42.0, width - 6.0, 6.0, height - 18.0
-    frame = f'<rect class="ts-frame" x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"/>'
-    body = ""
-    if good:
-        shown = good[:: max(1, len(good) // 400)]
-        if shown[-1] != good[-1]:
-            shown.append(good[-1])
-        x0, x1 = shown[0][0], max(shown[-1][0], shown[0][0] + 1)
-        # The first steps of a training are far off all that follows: with many points they may leave the frame.
-        ys = sorted(y for _, y in (shown[len(shown) // 20 :] if len(shown) >= 40 else shown))
-        y0, y1 = ys[0], ys[-1]
-        pad = (y1 - y0) * 0.08 or abs(y1) * 0.1 or 1.0
-        y0, y1 = y0 - pad, y1 + pad
+    body = f'<rect class="ts-frame" x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"/>'
+    if drawn:
+        x0 = min(points[0][0] for _, points in drawn)
+        x1 = max(x0 + 1, *(points[-1][0] for _, points in drawn))
+        y0, y1 = _span_of_all([points for _, points in drawn])
 
         def px(x: float) -> float:
             return left + (x - x0) / (x1 - x0) * (right - left)
@@ -89,15 +100,37 @@ def line_svg(points: Sequence[Point], title: str, x_label: str = "", width: int 
         for y in _ticks(y0, y1):
             body += (f'<line class="ts-grid" x1="{left}" x2="{right}" y1="{py(y):.1f}" y2="{py(y):.1f}"/>'
                      f'<text x="{left - 5}" y="{py(y) + 3.5:.1f}" text-anchor="end">{_number(round(y, 10))}</text>')
-        for x in (x0, x1):
-            anchor = "start" if x == x0 else "end"
+        for x, anchor in ((x0, "start"), (x1, "end")):
             body += f'<text x="{px(x):.1f}" y="{height - 5}" text-anchor="{anchor}">{_number(x)}</text>'
-        path = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in shown)
-        body += (f'<polyline points="{path}"/>' if len(shown) > 1
-                 else f'<circle cx="{px(shown[0][0]):.1f}" cy="{py(shown[0][1]):.1f}" r="2"/>')
+        # The first series lies on top.
+        for one, points in reversed(drawn):
+            path = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in points)
+            name = f"<title>{esc(one.name)}</title>" if one.name else ""
+            body += (f'<polyline class="ts-line-{one.style}" points="{path}">{name}</polyline>' if len(points) > 1
+                     else f'<circle class="ts-line-{one.style}" cx="{px(points[0][0]):.1f}" '
+                          f'cy="{py(points[0][1]):.1f}" r="2">{name}</circle>')
     body += f'<text x="{(left + right) / 2}" y="{height - 5}" text-anchor="middle">{esc(x_label)}</text>'
-    return (f'<figure class="ts-plot">{head}<svg viewBox="0 0 {width} {height}" role="img" '
-            f'aria-label="{esc(title)} {newest}">{frame}{body}</svg></figure>')
+    return (f'<figure class="ts-plot"><div class="ts-plot-head"><span>{esc(title)}</span><b>{newest}</b></div>'
+            f'<svg viewBox="0 0 {width} {height}" role="img" '
+            f'aria-label="{esc(title)} {newest}">{body}</svg></figure>')
+
+
+def thinned(points: Sequence[Point], n: int = 400) -> list[Point]:
+    """About ``n`` of the finite points, the last one always."""
+    good = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+    shown = good[:: max(1, len(good) // n)]
+    if good and shown[-1] != good[-1]:
+        shown.append(good[-1])
+    return shown
+
+
+def _span_of_all(lines: Sequence[Sequence[Point]]) -> tuple[float, float]:
+    """Lowest and highest y to show. The first steps of a training are far off all that follows: in a line of many
+    points they may leave the frame."""
+    ys = [y for line in lines for _, y in (line[len(line) // 20 :] if len(line) >= 40 else line)]
+    low, high = min(ys), max(ys)
+    pad = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
+    return low - pad, high + pad
 
 
 def bars_svg(bins: Sequence[tuple[str, int]], label: str) -> str:

@@ -1,11 +1,11 @@
-"""What the Training page shows of runs: head line, live plots, log tail, list of runs, pre-flight list."""
+"""What the Training page shows of a run: head line, live plots, log tail; and the pre-flight list."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ui.controls import bar, esc, eta_text, number, problem_html, state_badge, when
-from ui.plots import line_svg
+from ui.controls import bar, esc, eta_text, number, problem_html, state_badge
+from ui.plots import Series, lines_svg
 from ui.texts import Texts
 
 if TYPE_CHECKING:
@@ -13,16 +13,28 @@ if TYPE_CHECKING:
     from core.jobs.model import Job
     from core.studio import RunSummary
 
-# The scalars worth watching, in order; a run shows the first four that it has.
+# The scalars worth watching while it trains, and the figures of the probes; a run shows those that it has.
 PLOTS: tuple[tuple[str, str], ...] = (
     ("loss/g/mel", "training.plot_mel"),
-    ("probe/mel_distance", "training.plot_probe"),
     ("loss/g/total", "training.plot_total"),
-    ("loss/d/total", "training.plot_d"),
-    ("steps_per_s", "training.plot_speed"),
+    ("grad_norm/g", "training.plot_grad"),
     ("lr", "training.plot_lr"),
+    ("steps_per_s", "training.plot_speed"),
+    ("probe/mel_distance", "training.plot_probe"),
+    ("loss/d/total", "training.plot_d"),
+    ("gpu_memory_mb", "training.plot_gpu_memory"),
 )
-N_PLOTS = 4
+PROBE_PLOTS: tuple[tuple[str, str], ...] = (
+    ("probe/mel_distance", "training.plot_probe"),
+    ("probe/speaker_similarity", "training.plot_similarity"),
+    ("probe/wer", "training.plot_wer"),
+    ("probe/dnsmos", "training.plot_dnsmos"),
+    ("probe/pitch_error_cents", "training.plot_pitch"),
+    ("probe/level_db", "training.plot_level"),
+)
+PLOT_SIZE = (264, 118)  # three beside one another
+RESUMABLE = ("stopped", "interrupted", "failed")
+Rows = Sequence[Mapping[str, Any]]
 
 
 def preflight_html(t: Texts, checks: "Sequence[Check]") -> str:
@@ -35,7 +47,7 @@ def preflight_html(t: Texts, checks: "Sequence[Check]") -> str:
 
 
 def run_head(t: Texts, run: "RunSummary | None", job: "Job | None") -> str:
-    """Name, state, step, time left of the run that is shown."""
+    """Name, state, step, time left of the run that is shown; why it waits, what it can go on with, one click away."""
     if run is None:
         return (f'<div class="ts-empty ts-empty-box"><p>{esc(t("training.no_run"))}</p>'
                 f'<p class="ts-muted">{esc(t("training.no_run_hint"))}</p></div>')
@@ -46,22 +58,80 @@ def run_head(t: Texts, run: "RunSummary | None", job: "Job | None") -> str:
     told = [(job.message if live and job else "") or step, left, best_text(t, run)]
     line = " · ".join(esc(x) for x in told if x)
     notes = "".join(f"<li>{esc(n)}</li>" for n in run.notes)
+    again = resume_button(t, run) if run.state in RESUMABLE and not live else ""
     return (f'<div class="ts-job"><div class="ts-job-line">{state_badge(t, run.state)}'
-            f'<b class="ts-ell">{esc(run.name)}</b><span class="ts-grow ts-muted">{line}</span></div>'
+            f'<b class="ts-ell">{esc(run.name)}</b><span class="ts-grow ts-muted">{line}</span>{again}</div>'
             f'{bar(fraction, run.name)}{f"<ul class=ts-notes>{notes}</ul>" if notes else ""}'
-            f"{problem_html(t, run.error)}</div>")
+            f"{paused_html(t, run)}{problem_html(t, run.error)}{'' if live else offer_html(t, run)}</div>")
 
 
-def plots_html(t: Texts, rows: Sequence[dict[str, Any]]) -> str:
-    """The newest figures and their course over the steps."""
-    names = {name for row in rows for name, value in row.items() if value is not None}
-    shown = [(name, key) for name, key in PLOTS if name in names][:N_PLOTS]
+def resume_button(t: Texts, run: "RunSummary") -> str:
+    """Go on from the last checkpoint."""
+    return (f'<button type="button" class="ts-btn" data-act="resume" data-run="{esc(run.name)}">'
+            f'{esc(t("run.resume"))}</button>')
+
+
+def paused_html(t: Texts, run: "RunSummary") -> str:
+    """Why a run that goes on computes nothing at the moment."""
+    if not run.paused:
+        return ""
+    return (f'<div class="ts-problem" role="alert"><p><b>{esc(t("training.paused"))}</b> {esc(run.paused)}</p>'
+            f'<p class="ts-muted">{esc(t("training.paused_hint"))}</p></div>')
+
+
+def offer_html(t: Texts, run: "RunSummary") -> str:
+    """What a run that ran out of memory can go on with."""
+    if not run.offer or run.state not in RESUMABLE:
+        return ""
+    told = ", ".join(f"{setting_name(t, name)} {value}" for name, value in run.offer.items())
+    return (f'<div class="ts-note-box ts-banner"><span class="ts-grow">{esc(t("training.offer", settings=told))}</span>'
+            f'<button type="button" class="ts-btn ts-first" data-act="offer" data-run="{esc(run.name)}">'
+            f'{esc(t("training.offer_take"))}</button></div>')
+
+
+# The labels of the form say the same settings; what has no field there is said by its name.
+SETTING_KEYS = {
+    "preset": "training.preset", "steps": "training.steps", "batch_size": "training.batch",
+    "learning_rate": "training.lr", "save_every_steps": "training.save_every", "log_every_steps": "training.log_every",
+    "segment_frames": "training.segment", "seed": "training.seed", "pitch": "training.pitch",
+    "precision": "training.precision", "accumulate": "training.accumulate",
+}  # fmt: skip
+
+
+def setting_name(t: Texts, name: str) -> str:
+    """An option of TrainOptions in words."""
+    key = SETTING_KEYS.get(name)
+    return t(key) if key else name
+
+
+def plots_html(t: Texts, runs: Sequence[tuple[str, Rows]], plots: Sequence[tuple[str, str]] = PLOTS,
+               most: int = 6) -> str:
+    """The course of the figures over the steps: of the first run, with the others drawn over it, each named below."""
+    names = {name for row in (runs[0][1] if runs else ()) for name, value in row.items() if value is not None}
+    shown = [(name, key) for name, key in plots if name in names][:most]
     if not shown:
         return f'<p class="ts-empty">{esc(t("training.no_figures"))}</p>'
-    figures = "".join(
-        line_svg([(float(r["step"]), float(r[name])) for r in rows if r.get(name) is not None], t(key),
-                 t("training.axis_step")) for name, key in shown)
-    return f'<div class="ts-plots">{figures}</div>'
+    width, height = PLOT_SIZE
+
+    def lines(name: str) -> list[Series]:
+        return [Series(run if len(runs) > 1 else "", points_of(rows, name), i) for i, (run, rows) in enumerate(runs)]
+
+    figures = "".join(lines_svg(lines(name), t(key), t("training.axis_step"), width, height) for name, key in shown)
+    return f'{legend_html([run for run, _ in runs])}<div class="ts-plots ts-three">{figures}</div>'
+
+
+def points_of(rows: Rows, name: str) -> list[tuple[float, float]]:
+    """(step, value) of one scalar."""
+    return [(float(row["step"]), float(row[name])) for row in rows if row.get(name) is not None]
+
+
+def legend_html(runs: Sequence[str]) -> str:
+    """Which line is which run; nothing for one."""
+    if len(runs) < 2:
+        return ""
+    lines = "".join(f'<li><svg viewBox="0 0 22 8" aria-hidden="true"><line class="ts-line-{i}" x1="0" x2="22" y1="4" '
+                    f'y2="4"/></svg>{esc(run)}</li>' for i, run in enumerate(runs))
+    return f'<ul class="ts-legend">{lines}</ul>'
 
 
 def tail_html(t: Texts, path: str | Path | None, n_lines: int = 12) -> str:
@@ -81,27 +151,6 @@ def read_tail(path: Path, n_lines: int, max_bytes: int = 16384) -> str:
     except OSError:
         return ""
     return "\n".join(lines[-n_lines:])
-
-
-def runs_table(t: Texts, runs: "Sequence[RunSummary]", shown: str | None) -> str:
-    """All runs, newest first: state, progress, when, and what can be done with each."""
-    if not runs:
-        return f'<p class="ts-empty">{esc(t("training.no_runs"))}</p>'
-    head = "".join(f'<th scope="col">{esc(t(f"run.{k}"))}</th>' for k in ("name", "state", "preset", "step", "started"))
-    rows = ""
-    for run in runs:
-        resume = (f'<button type="button" class="ts-btn" data-act="resume" data-run="{esc(run.name)}">'
-                  f'{esc(t("run.resume"))}</button>' if run.state in ("stopped", "interrupted", "failed") else "")
-        rows += (
-            f'<tr aria-selected="{"true" if run.name == shown else "false"}">'
-            f'<td class="ts-ell" title="{esc(run.name)}">{esc(run.name)}</td>'
-            f"<td>{state_badge(t, run.state)}</td><td>{esc(run.preset)}</td>"
-            f"<td>{run.step:,} / {run.steps:,}</td><td>{when(t, run.started_at)}</td>"
-            f'<td class="ts-num"><button type="button" class="ts-btn" data-act="open" data-run="{esc(run.name)}">'
-            f'{esc(t("run.open"))}</button> {resume}</td></tr>')
-    return (f'<div class="ts-table-box"><table class="ts-table ts-runs"><thead><tr>{head}'
-            f'<th scope="col"><span class="ts-sr">{esc(t("run.actions"))}</span></th></tr></thead>'
-            f"<tbody>{rows}</tbody></table></div>")
 
 
 def best_text(t: Texts, run: "RunSummary") -> str:

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.plots import _ticks, histogram_svg, line_svg, waveform_svg
+from ui.plots import Series, _ticks, histogram_svg, line_svg, lines_svg, waveform_svg
 
 finite = st.floats(-1e6, 1e6)
 anything = st.one_of(finite, st.sampled_from([math.nan, math.inf, -math.inf]))
@@ -61,3 +61,24 @@ def test_ticks_are_few_and_inside(low: float, span: float) -> None:
     marks = _ticks(low, high)
     assert len(marks) <= 8
     assert all(low - span * 1e-3 <= m <= high + span * 1e-3 for m in marks)
+
+
+@given(st.lists(st.lists(st.tuples(st.floats(0, 1e6), anything), max_size=8), max_size=4))
+def test_lines_share_their_axes(lines: list[list[tuple[float, float]]]) -> None:
+    series = [Series(f"run <{i}>", sorted(points, key=lambda p: p[0]), i) for i, points in enumerate(lines)]
+    root = ET.fromstring(lines_svg(series, "loss"))
+    drawn = [*root.iter("polyline"), *root.iter("circle")]
+    assert len(drawn) == sum(any(math.isfinite(y) for _, y in points) for points in lines)
+    assert {one.attrib["class"] for one in drawn} <= {f"ts-line-{i}" for i in range(len(lines))}
+
+
+def test_a_run_beside_another_is_drawn_to_the_same_scale() -> None:
+    low = Series("low", [(0.0, 1.0), (10.0, 1.0)])
+    high = Series("high", [(0.0, 3.0), (20.0, 3.0)], 1)
+    root = ET.fromstring(lines_svg([low, high], "loss"))
+    ends = {line.attrib["class"]: [tuple(map(float, p.split(","))) for p in line.attrib["points"].split()]
+            for line in root.iter("polyline")}
+    assert ends["ts-line-0"][1][0] == (ends["ts-line-1"][0][0] + ends["ts-line-1"][1][0]) / 2, "half as many steps"
+    assert ends["ts-line-0"][0][1] > ends["ts-line-1"][0][1], "less is lower"
+    assert "<b>1</b>" in lines_svg([low, high], "loss"), "the newest value is that of the run shown"
+    assert "<b>–</b>" in lines_svg([Series("none", []), high], "loss"), "never another run's"

@@ -1,18 +1,16 @@
 """Training: choose how, see whether it can work, start, watch, stop, resume."""
 
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from core.errors import StudioError
-from core.summaries import run_of
-from ui.controls import Context, Part, Scene, act_of, heading, html_part, job_key, need_voice, problem_html, section
-from ui.run_view import plots_html, preflight_html, run_head, runs_table, tail_html
-
-if TYPE_CHECKING:
-    from core.jobs.model import Job
-    from core.studio import RunSummary
+from ui.controls import Context, Part, Scene, esc, heading, html_part, need_voice, problem_html, section
+from ui.run_view import preflight_html
+from ui.texts import Texts
+from ui.training import live, runs
+from ui.training.runs import diff_rows_html
+from ui.training.shown import job_of
 
 PRESETS = ("lite", "tiny", "standard")
 PITCH = ("fcpe", "crepe", "harvest", "dio", "pm")
@@ -26,25 +24,25 @@ def build(ctx: Context) -> None:
         stop = gr.Button(t("training.stop"), variant="secondary", elem_id="train-stop", scale=0, min_width=140,
                          interactive=False)
         start = gr.Button(t("training.start"), variant="primary", elem_id="train-start", scale=0, min_width=150)
+    shown, cloned = ctx.watch("run", gr.State(None)), ctx.watch("cloned", gr.State(None))
     with gr.Row(elem_classes="ts-cols", equal_height=False):
         with gr.Column(scale=0, min_width=300, elem_classes="ts-left"):
+            origin = html_part(elem_id="train-clone")
             form = _build_form(ctx)
             gr.HTML(section(t("training.preflight")), apply_default_css=False, js_on_load=None)
-            checks = gr.HTML("", apply_default_css=False, elem_id="preflight", js_on_load=None)
-        with gr.Column(scale=1, min_width=400, elem_classes="ts-main"):
-            shown = ctx.watch("run", gr.State(None))
-            with gr.Tabs(elem_id="train-tabs", elem_classes="ts-tabs"):
-                with gr.Tab(t("training.live"), id="live"):
-                    head = gr.HTML("", apply_default_css=False, elem_id="run-head", js_on_load=None)
-                    plots = gr.HTML("", apply_default_css=False, elem_id="run-plots", js_on_load=None)
-                    log = gr.HTML("", apply_default_css=False, elem_id="run-log", js_on_load=None)
-                with gr.Tab(t("training.tensorboard"), id="tensorboard"):
-                    gr.HTML('<div class="ts-board" data-board></div>', apply_default_css=False, elem_id="tensorboard",
-                            js_on_load="TS.board(element.querySelector('[data-board]'))")
-                with gr.Tab(t("training.runs"), id="runs"):
-                    table = html_part(elem_id="runs")
-    _wire_actions(ctx, form, start, stop, table, shown)
-    _wire_parts(ctx, form, (start, stop), checks, (head, plots, log), table)
+            checks = html_part(elem_id="preflight")
+        with (gr.Column(scale=1, min_width=400, elem_classes="ts-main"),
+              gr.Tabs(elem_id="train-tabs", elem_classes="ts-tabs")):
+            with gr.Tab(t("training.live"), id="live"):
+                live.build(ctx, shown)
+            with gr.Tab(t("training.tensorboard"), id="tensorboard"):
+                gr.HTML('<div class="ts-board" data-board></div>', apply_default_css=False, elem_id="tensorboard",
+                        js_on_load="TS.board(element.querySelector('[data-board]'))")
+            with gr.Tab(t("training.runs"), id="runs"):
+                runs.build(ctx, shown, cloned)
+    _wire_actions(ctx, form, (start, stop), checks, shown, cloned)
+    _wire_clone(ctx, form, origin, cloned)
+    _wire_parts(ctx, form, (start, stop), checks)
 
 
 def _build_form(ctx: Context) -> dict[str, Any]:
@@ -87,93 +85,109 @@ def _about(ctx: Context, device: str, preset: str) -> str:
     return f'<p class="ts-muted ts-about">{ctx.t(f"training.about_{preset}_{device}")}</p>'
 
 
-def _options(voice: str, form: dict[str, Any], values: tuple[Any, ...]) -> dict[str, Any]:
-    """Studio's options of the form; an emptied field means its default."""
+def _options(ctx: Context, voice: str, form: dict[str, Any], cloned: str | None,
+             values: tuple[Any, ...]) -> dict[str, Any]:
+    """Studio's options: the form over those of the cloned run, if any; an emptied field means its default."""
     chosen = {name: value for name, value in zip(form, values, strict=True) if value is not None}
-    return {"voice": voice, **chosen}
+    chosen["voice"] = voice
+    return ctx.studio.training.clone(cloned, chosen) if cloned else chosen
 
 
-def _wire_actions(ctx: Context, form: dict[str, Any], start: gr.Button, stop: gr.Button, table: gr.HTML,
-                  shown: gr.State) -> None:
+def _wire_actions(ctx: Context, form: dict[str, Any], buttons: tuple[gr.Button, gr.Button], checks: gr.HTML,
+                  shown: gr.State, cloned: gr.State) -> None:
     t = ctx.t
+    start, stop = buttons
 
-    def begin(voice: str | None, *values: Any) -> None:
-        ctx.studio.train(_options(need_voice(t, voice), form, values))
-        return None
+    def begin(voice: str | None, to_clone: str | None, *values: Any) -> tuple[None, None]:
+        ctx.studio.train(_options(ctx, need_voice(t, voice), form, to_clone, values))
+        return None, None
+
+    def begin_all_the_same(voice: str | None, to_clone: str | None, *values: Any) -> tuple[None, None]:
+        ctx.studio.train(_options(ctx, need_voice(t, voice), form, to_clone, values), overrule=True)
+        return None, None
 
     def end(voice: str | None) -> None:
         for job in ctx.studio.jobs(limit=50):
             if job.kind == "train" and job.voice == voice and job.active:
                 ctx.studio.cancel(job.id)
 
-    def act(event: gr.EventData) -> str | None:
-        data = act_of(event)
-        if data["act"] == "resume":
-            ctx.studio.resume(data["run"])
-        return data["run"]
-
-    ctx.on(start.click, begin, [ctx.voice, *form.values()], [shown])
+    ctx.on(start.click, begin, [ctx.voice, cloned, *form.values()], [shown, cloned])
+    ctx.on(checks.act, begin_all_the_same, [ctx.voice, cloned, *form.values()], [shown, cloned])
     ctx.on(stop.click, end, [ctx.voice])
-    ctx.on(table.act, act, [], [shown])
     for name, component in form.items():
         ctx.watch(f"train.{name}", component)
 
 
-def _wire_parts(ctx: Context, form: dict[str, Any], buttons: tuple[gr.Button, gr.Button], checks: gr.HTML,
-                live: tuple[gr.HTML, gr.HTML, gr.HTML], table: gr.HTML) -> None:
-    t, studio = ctx.t, ctx.studio
+def _values(form: dict[str, Any], scene: Scene) -> tuple[Any, ...]:
+    return tuple(scene.values[f"train.{name}"] for name in form)
 
-    def values(scene: Scene) -> tuple[Any, ...]:
-        return tuple(scene.values[f"train.{name}"] for name in form)
 
-    def checks_render(scene: Scene) -> list[Any]:
-        if not scene.voice:
-            return [f'<p class="ts-empty">{t("notice.no_voice_hint")}</p>']
+def _wire_clone(ctx: Context, form: dict[str, Any], origin: gr.HTML, cloned: gr.State) -> None:
+    """A clone: the form takes the run's settings, and above it stands what has been changed since."""
+
+    def fill(run: str | None, *now: Any) -> list[Any]:
+        if not run:
+            return list(now)
+        options = ctx.studio.training.clone(run)
+        return [options.get(name, value) for name, value in zip(form, now, strict=True)]
+
+    ctx.on(cloned.change, fill, [cloned, *form.values()], list(form.values()))
+    ctx.on(origin.act, lambda: None, [], [cloned])
+
+    def render(scene: Scene) -> list[Any]:
+        run = scene.values["cloned"]
+        if not run:
+            return [""]
         try:
-            return [preflight_html(t, studio.preflight(_options(scene.voice, form, values(scene))))]
+            before = ctx.studio.training.clone(run)
         except StudioError as error:
-            return [problem_html(t, error.to_dict())]
+            return [problem_html(ctx.t, error.to_dict())]
+        now = dict(zip(form, _values(form, scene), strict=True))
+        return [clone_html(ctx.t, run, [(n, before[n], v) for n, v in now.items() if v is not None and v != before[n]])]
 
-    def job_of(scene: Scene) -> "Job | None":
-        return scene.latest("train", scene.voice) if scene.voice else None
+    ctx.parts.append(Part([origin], lambda s: (s.values["cloned"], _values(form, s)), render, page="training"))
 
-    def shown_run(scene: Scene) -> "RunSummary | None":
-        runs = studio.runs(scene.voice) if scene.voice else []
-        return next((r for r in runs if r.name == scene.values["run"]), runs[0] if runs else None)
 
-    def live_key(scene: Scene) -> Hashable:
-        run = shown_run(scene)
-        return (job_key(job_of(scene)), run and (run.name, run.state, run.step, run.updated_at))
+def clone_html(t: Texts, run: str, changes: list[tuple[str, Any, Any]]) -> str:
+    """Whose settings the form holds and what differs from them, with a way out."""
+    told = diff_rows_html(t, changes) if changes else f'<p class="ts-muted">{esc(t("training.clone_same"))}</p>'
+    return (f'<div class="ts-note-box"><div class="ts-banner"><b class="ts-grow ts-ell">'
+            f'{esc(t("training.clone_of", run=run))}</b><button type="button" class="ts-btn" data-act="drop">'
+            f'{esc(t("training.clone_drop"))}</button></div>{told}</div>')
 
-    def live_render(scene: Scene) -> list[Any]:
-        run, job = shown_run(scene), job_of(scene)
-        mine = job if job and run and run_of(job, [run]) is run else None
-        failed = problem_html(t, job.error) if job and job.state == "failed" and not mine else ""
-        rows = studio.metrics(run.name) if run else []
-        figures = plots_html(t, rows) if run else ""
-        return [failed + run_head(t, run, mine), figures, tail_html(t, mine.log) if mine else ""]
+
+def overrule_html(t: Texts, failed: list[str]) -> str:
+    """The way past a failing pre-flight: it says what will fail, and asks once more."""
+    if not failed:
+        return ""
+    sure = t("training.overrule_sure", checks=", ".join(failed))
+    return (f'<button type="button" class="ts-btn ts-danger" data-act="overrule" data-confirm="{esc(sure)}">'
+            f'{esc(t("training.overrule"))}</button>')
+
+
+def _wire_parts(ctx: Context, form: dict[str, Any], buttons: tuple[gr.Button, gr.Button], checks: gr.HTML) -> None:
+    t, studio = ctx.t, ctx.studio
 
     def is_busy(scene: Scene) -> bool:
         job = job_of(scene)
         return job is not None and job.active
 
+    def checks_render(scene: Scene) -> list[Any]:
+        if not scene.voice:
+            return [f'<p class="ts-empty">{t("notice.no_voice_hint")}</p>']
+        try:
+            found = studio.preflight(_options(ctx, scene.voice, form, scene.values["cloned"], _values(form, scene)))
+        except StudioError as error:
+            return [problem_html(t, error.to_dict())]
+        failed = [] if is_busy(scene) else [t.of("check", c.name) for c in found if c.verdict == "fail"]
+        return [preflight_html(t, found) + overrule_html(t, failed)]
+
     def buttons_render(scene: Scene) -> list[Any]:
         busy = is_busy(scene)
         return [gr.update(interactive=not busy), gr.update(interactive=busy)]
 
-    def table_key(scene: Scene) -> Hashable:
-        runs = studio.runs(scene.voice) if scene.voice else []
-        return (tuple((r.name, r.state, r.step) for r in runs), scene.values["run"])
-
-    def table_render(scene: Scene) -> list[Any]:
-        run = shown_run(scene)
-        return [runs_table(t, studio.runs(scene.voice) if scene.voice else [], run.name if run else None)]
-
     ctx.parts += [
-        Part([checks], lambda s: (values(s), s.revision, s.finished("prep"), is_busy(s)), checks_render,
-             page="training"),
-        Part(list(live), live_key, live_render, page="training"),
+        Part([checks], lambda s: (_values(form, s), s.values["cloned"], s.revision, s.finished("prep"), is_busy(s)),
+             checks_render, page="training"),
         Part(list(buttons), is_busy, buttons_render),
-        Part([table], table_key, table_render, page="training"),
     ]
-
