@@ -86,7 +86,8 @@ def _unsure(cues: list[Cue], words: list[Word]) -> list[int]:
     found, at = [], 0
     for number, cue in enumerate(cues, start=1):
         sure: list[float] = []
-        while at < len(words) and 1000 * words[at].start_s < cue.end_ms:
+        # Ends decide: the next cue's first word may begin within the millisecond in which this one ends.
+        while at < len(words) and round(1000 * words[at].end_s) <= cue.end_ms:
             sure.append(words[at].probability)
             at += 1
         if sure and sum(sure) / len(sure) < _UNSURE:

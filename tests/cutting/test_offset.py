@@ -1,5 +1,7 @@
 """Injected offsets and drifts are found within 0.1 s over the whole file; none is claimed where there is none."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -79,3 +81,48 @@ def test_activity_is_put_together_in_any_order() -> None:
     assert values[round(2000.5 / BIN_S)] == 0.5
     assert values[round((2000.0 + 60 * FRAME_S) / BIN_S)] == np.float32(0.9)
     assert values[round(1500 / BIN_S)] == 0.0
+
+
+@given(st.floats(-60, 60), st.floats(0.95, 1.05))
+def test_a_correction_is_a_straight_line(offset_s: float, drift: float) -> None:
+    times = np.array([[100.0, 101.5], [4000.0, 4003.0]])
+    corrected = Correction(offset_s, drift, 1.0).apply(times)
+    assert corrected == pytest.approx(times * drift + offset_s)
+    assert np.diff(corrected, axis=1) == pytest.approx(drift * np.diff(times, axis=1)), "no cue is torn"
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "found"), [(0.0, False), (0.05, False), (-0.08, False), (0.3, True), (-0.3, True)]
+)
+def test_what_the_search_around_each_cue_allows_for_is_not_claimed(offset_s: float, found: bool) -> None:
+    times, activity = conversation(7, 6.0)
+    correction = detect(times[times[:, 0] > 1.0] - offset_s, activity)
+    assert (correction is not None) == found
+    if correction is not None:
+        assert correction.offset_s == pytest.approx(offset_s, abs=0.1)
+        assert 0.0 < correction.confidence <= 1.0
+
+
+def test_an_offset_that_nobody_could_have_meant_is_not_claimed() -> None:
+    times, activity = conversation(3, 8.0)
+    assert detect(times + 300.0, activity) is None
+
+
+def test_cues_that_overlap_and_repeat_do_no_harm() -> None:
+    times, activity = conversation(4, 8.0)
+    doubled = np.repeat(times, 2, axis=0) - 2.0
+    correction = detect(doubled[doubled[:, 0] > 0], activity)
+    assert correction is not None
+    assert correction.offset_s == pytest.approx(2.0, abs=TOLERANCE_S)
+
+
+@given(st.lists(st.tuples(st.floats(0, 60), st.integers(0, 60)), max_size=6), st.randoms(use_true_random=False))
+@settings(max_examples=30)
+def test_the_order_of_listening_changes_nothing(parts: list[tuple[float, int]], rnd: Random) -> None:
+    heard = [(start, np.full(n, (at + 1) / 10, np.float32)) for at, (start, n) in enumerate(parts)]
+    one, other = Activity(), Activity()
+    for start, values in heard:
+        one.add(start, values)
+    for start, values in rnd.sample(heard, len(heard)):
+        other.add(start, values)
+    assert np.array_equal(one.values, other.values)

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,3 +132,71 @@ def test_what_has_neither_speech_nor_length_is_not_cut_and_told_once() -> None:
 def test_a_cue_after_the_end_has_no_place_in_the_recording() -> None:
     (plan,) = plans([(5.0, 6.0)], [], 3.0)
     assert (plan.cut, plan.start_s, plan.end_s) == (False, 3.0, 3.0)
+
+
+@given(st.floats(0.0, 2.0), st.floats(5.0, 30.0), edges)
+@settings(max_examples=40)
+def test_windows_reach_beyond_their_cues_and_stay_in_the_recording(
+    buffer_s: float, duration_s: float, cue_edges: list[float]
+) -> None:
+    cues = _pairs(cue_edges)
+    windows = windows_of(np.array(cues).reshape(-1, 2), range(len(cues)), buffer_s, duration_s)
+    assert [window.position for window in windows] == list(range(len(cues)))
+    for window, (start, end) in zip(windows, cues, strict=True):
+        assert (window.cue_start_s, window.cue_end_s) == (start, end)
+        assert window.start_s == window.low_s == max(0.0, start - buffer_s)
+        assert window.end_s == window.high_s == min(duration_s, end + buffer_s)
+        assert 0 <= window.start_s * 16000 - window.first_sample < 1
+        assert 0 <= window.end_s * 16000 - window.end_sample < 1
+
+
+def test_neighbours_outside_the_wanted_are_at_hand_but_never_planned() -> None:
+    cues = np.array([(float(n), n + 1.05) for n in range(30)])
+    windows = windows_of(cues, range(12, 15), BUFFER_S, 40.0)
+    assert {12, 13, 14} < {window.position for window in windows}
+    envelope, _ = sound([(n + 0.1, n + 0.95) for n in range(30)], 40.0)
+    part(windows, range(12, 15), envelope)
+    limits = {window.position: (window.low_s, window.high_s) for window in windows}
+    assert limits[11][1] == limits[12][0], "the neighbour before sets a limit"
+    assert limits[14][1] == limits[15][0], "and so does the one after"
+    assert limits[4] == pytest.approx((3.9, 5.15)), "but cues of another chapter are parted there"
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "places"),
+    [(1.0, 1.5, (50, 100)), (0.0, 0.2, (0, 0)), (0.4, 0.6, (0, 10)), (9.0, 9.5, (850, 900)), (2.0, 1.0, (150, 150))],
+)
+def test_an_envelope_that_begins_late_is_still_found_by_time(
+    start_s: float, end_s: float, places: tuple[int, int]
+) -> None:
+    found = Envelope(np.zeros(1000), first=50).between(start_s, end_s)
+    assert (found.start, found.stop) == places
+
+
+@given(edges, st.floats(0.0, 18.0), st.floats(0.05, 2.0))
+@settings(max_examples=40)
+def test_the_quietest_place_is_between_the_two_times(sound_edges: list[float], start_s: float, length: float) -> None:
+    envelope, loud = sound(_pairs(sound_edges), 21.0)
+    place = quietest(envelope, start_s, start_s + length)
+    assert start_s <= place <= start_s + length
+    inside = loud[round(start_s / HOP_S) : round((start_s + length) / HOP_S)]
+    if inside.size > 40 and not inside.any():
+        assert abs(place - (start_s + length / 2)) < length / 2, "in nothing but silence it is inside"
+
+
+@given(st.floats(-5, 200), st.floats(-5, 200), st.floats(0, 200))
+def test_a_refusal_is_given_for_exactly_what_cannot_be_cut(start: float, end: float, duration: float) -> None:
+    possible = start < end and end - start <= 60.0 and start < duration
+    assert (refusal(start, end, duration) == "") == possible
+
+
+def test_a_click_beside_the_word_is_not_taken_in() -> None:
+    (plan,) = plans([(1.0, 2.0)], [(0.92, 0.93), (1.1, 1.9)], 3.0)
+    assert plan.start_s > 0.95
+
+
+def test_a_neighbours_end_that_pokes_into_the_window_stays_the_neighbours() -> None:
+    first, second = plans([(1.0, 2.0), (2.3, 3.0)], [(1.0, 2.05), (2.35, 2.95)], 4.0)
+    assert first.end_s <= 2.11
+    assert second.start_s >= 2.2
+    assert not any("No pause" in warning for plan in (first, second) for warning in plan.warnings)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from core.audio.encode import read_wav
+from core.audio.encode import read_wav, write_audio
+from core.cutting.voice_target import recording_of
 from core.dataset.clips import ClipTable
 from core.dataset.prepare import run_prepare
 from core.dataset.voices import Voice, VoiceStore
-from core.errors import NotFound
+from core.errors import BadInput, NotFound
 from core.jobs.context import ForegroundContext
 from core.settings import load_settings
 from tests.cutting.conftest import Talk
@@ -79,3 +80,62 @@ def test_another_preparation_keeps_what_was_cut(
 def test_no_such_voice(subs: Path, cut: Any) -> None:
     with pytest.raises(NotFound):
         cut(subs, voice="nobody")
+
+
+@pytest.fixture
+def store(workspace: Path) -> VoiceStore:
+    return VoiceStore(load_settings({"workspace": str(workspace)}, env={}).voices_dir)
+
+
+def recordings(voice: Voice) -> set[str]:
+    return {path.relative_to(voice.raw).as_posix() for path in voice.raw.rglob("*") if path.is_file()}
+
+
+def test_a_recording_from_elsewhere_is_imported_once(talk: Talk, store: VoiceStore, voice: Voice) -> None:
+    name = recording_of(store, voice, talk.audio)
+    assert recordings(voice) == {name} == {talk.audio.name}
+    assert recording_of(store, voice, talk.audio) == name
+    assert recording_of(store, voice, voice.raw / name) == name
+    assert recordings(voice) == {name}
+
+
+def test_a_recording_in_a_folder_keeps_its_place(talk: Talk, store: VoiceStore, voice: Voice) -> None:
+    (voice.raw / "日" / "b").mkdir(parents=True)
+    place = voice.raw / "日" / "b" / "x.wav"
+    place.write_bytes(talk.audio.read_bytes())
+    assert recording_of(store, voice, place) == "日/b/x.wav"
+    assert recording_of(store, voice, talk.audio) == "日/b/x.wav", "the same content is the same recording"
+
+
+def test_another_recording_of_that_name_gets_one_of_its_own(
+    talk: Talk, store: VoiceStore, voice: Voice, tmp_path: Path
+) -> None:
+    first = recording_of(store, voice, talk.audio)
+    other = tmp_path / "other" / talk.audio.name
+    write_audio(other, talk.samples[: 2 * 22050], 22050)
+    second = recording_of(store, voice, other)
+    assert first != second
+    assert recordings(voice) == {first, second}
+
+
+def test_what_is_no_audio_is_not_taken(store: VoiceStore, voice: Voice, tmp_path: Path) -> None:
+    (tmp_path / "notes.wav").write_bytes(b"no sound at all")
+    with pytest.raises(BadInput, match=r"notes\.wav"):
+        recording_of(store, voice, tmp_path / "notes.wav")
+    assert recordings(voice) == set()
+
+
+def test_a_run_that_fails_takes_its_clips_along(talk: Talk, voice: Voice, subs: Path, cut: Any) -> None:
+    cut(subs, voice=voice.name)
+    before = {path.name: path.read_bytes() for path in voice.sliced.iterdir() if path.suffix == ".wav"}
+    table = ClipTable(voice).load()
+    times = iter(range(100))
+
+    def stop(fraction: float, message: str) -> None:
+        if next(times) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut(subs, voice=voice.name, silence_ms=77, on_progress=stop)
+    assert ClipTable(voice).load() == table
+    assert {path.name: path.read_bytes() for path in voice.sliced.iterdir() if path.suffix == ".wav"} == before
