@@ -4,6 +4,7 @@
 """
 
 import logging
+import os
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,14 +23,17 @@ STATUS: dict[str, int] = {
     "unavailable": 503,
     "cancelled": 409,
     "too_many": 429,
-    "too_late": 504,
+    "too_late": 408,
 }
 _LOG = logging.getLogger("api")
 
 
 def answer(error: StudioError, status: int | None = None) -> JSONResponse:
     """The error as a response; `status` overrides the code's own."""
-    body = {"ok": False, "error": error.to_dict(), "detail": error.message}
+    told = error.to_dict()
+    if os.path.isabs(told["where"]):
+        told["where"] = os.path.basename(told["where"])  # where the server keeps things is its own business
+    body = {"ok": False, "error": told, "detail": error.message}
     retry_after_s = getattr(error, "retry_after_s", None)
     headers = {"Retry-After": str(retry_after_s)} if retry_after_s is not None else None
     return JSONResponse(body, status or STATUS.get(error.code, 500), headers)

@@ -67,7 +67,7 @@ def router(studio: "Studio", desk: Desk) -> APIRouter:
         ]
         return {"object": "list", "data": rows}
 
-    @routes.post("/audio/speech", responses={**sound, **responses(400, 404, 429, 503, 504)}, response_class=Response)
+    @routes.post("/audio/speech", responses={**sound, **responses(400, 404, 408, 429, 503)}, response_class=Response)
     async def speech(request: Request, body: SpeechBody) -> Response:
         """Speech of a text, sent while it is made; `stream_format` sse sends base64 pieces as events.
 

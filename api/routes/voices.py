@@ -6,6 +6,8 @@ from fastapi import APIRouter
 from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.documented import responses
+
 if TYPE_CHECKING:
     from core.studio import Studio
 
@@ -20,7 +22,7 @@ class NewVoice(BaseModel):
 
 def router(studio: "Studio") -> APIRouter:
     """The routes about voices. Handlers are plain functions: FastAPI runs them in threads, disk access may block."""
-    routes = APIRouter(prefix="/api/voices", tags=["voices"])
+    routes = APIRouter(prefix="/api/voices", tags=["voices"], responses=responses(404, 409))
 
     @routes.get("")
     def list_voices() -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from core.errors import Unavailable
+from core.errors import BadInput
 from core.service.languages import espeak_voice
 from core.speech import sentences
 from core.speech.chunk import Chunk
@@ -47,8 +47,8 @@ class BuiltinEngine(Engine[BuiltinOptions, None]):
         return 0
 
     def prompt(self, clip: ReferenceClip | None, reference: ReferenceClip | None = None, cache: object = None) -> None:
-        """It cannot imitate. Raises Unavailable."""
-        raise Unavailable(
+        """It cannot imitate. Raises BadInput."""
+        raise BadInput(
             "The built-in speech engine cannot imitate a voice.",
             "Bring a VoxCPM model to this machine (the Models page says how), or train a character and use "
             "/api/v1/inference.",

@@ -106,7 +106,8 @@ class SpeechService:
 
     def loaded(self) -> dict[str, int]:
         """Bytes that each loaded model holds."""
-        return {str(key): n for key, n in self._pool.loaded().items()} if self._pool is not None else {}
+        held = self._pool.loaded() if self._pool is not None else {}
+        return {f"{key[0]}:{Path(key[1]).name}": n for key, n in held.items() if isinstance(key, tuple)}
 
     @contextlib.contextmanager
     def open(self, request: SpeechRequest) -> "Iterator[Session]":

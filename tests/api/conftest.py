@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +82,20 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         server.process.wait(30)
     except subprocess.TimeoutExpired:
         server.kill()
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[..., Live]]:
+    """`server(workspace, *options) -> Live`; all are ended with the test."""
+    begun: list[Live] = []
+
+    def start(workspace: Path, *options: str) -> Live:
+        begun.append(start_server(workspace, *options))
+        return begun[-1]
+
+    yield start
+    for one in begun:
+        one.kill()
 
 
 @pytest.fixture
