@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from ui.data_routes import router
 from ui.page_host import ASSETS, attach
 from ui.texts import LANGUAGES, pick_language, texts
+from ui.training.routes import router as run_sounds
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -49,6 +50,7 @@ def mount(app: FastAPI, studio: "Studio") -> None:
         return Response(palette_css(), media_type="text/css")
 
     app.include_router(router(studio))
+    app.include_router(run_sounds(studio))
     app.mount("/ui-assets", StaticFiles(directory=ASSETS))
     for folder in (uploads, settings.outputs, settings.voices_dir):
         folder.mkdir(parents=True, exist_ok=True)

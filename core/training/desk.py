@@ -1,5 +1,6 @@
 """All that a person does with training runs beside starting them: the facade that the doors call. Light: no torch."""
 
+import hashlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,24 +100,40 @@ class TrainingDesk:
     # -- listening
 
     def start_listening(
-        self, run: str, step_a: int, step_b: int, kind: Kind = "ab", rounds: int = 10, seed: int | None = None
+        self,
+        run: str,
+        step_a: int,
+        step_b: int,
+        kind: Kind = "ab",
+        rounds: int = 10,
+        seed: int | None = None,
+        *,
+        run_b: str | None = None,
     ) -> ListeningTest:
-        """A blind test of two checkpoints' recordings of the held-out clips.
+        """A blind test of two checkpoints' recordings of the held-out clips; it is kept in the folder of `run`.
+
+        `run_b`: the run of `step_b`, if it is another one; only clips that both hold out are compared.
 
         Raises:
-            BadInput: one of them has no recordings, or they are the same.
+            BadInput: one of them has no recordings, they are the same, or the runs hold out different clips.
         """
-        if step_a == step_b:
+        found, other = self._run(run), self._run(run_b or run)
+        if (found.name, step_a) == (other.name, step_b):
             raise BadInput("These are the same checkpoint.", "Choose two.")
-        found = self._run(run)
-        sides = [sorted((found.path / "probes" / f"step_{step:08d}").glob("*.flac")) for step in (step_a, step_b)]
-        common = sorted({p.name for p in sides[0]} & {p.name for p in sides[1]})
+        wanted = ((found, step_a), (other, step_b))
+        sides = [sorted((one.path / "probes" / f"step_{step:08d}").glob("*.flac")) for one, step in wanted]
+        common = {p.name for p in sides[0]} & {p.name for p in sides[1]}
+        if found.name != other.name:
+            of_one, of_other = _held_out(found), _held_out(other)
+            common = {name for name in common if name in of_one and of_one[name] == of_other.get(name)}
         if not common:
             raise BadInput(
-                "There are no recordings of both checkpoints.", "Choose steps at which the run rendered its probes."
+                "There are no recordings of both checkpoints.",
+                "Choose steps at which the run rendered its probes; of two runs, such as hold out the same clips.",
             )
         first, second = ([path for path in side if path.name in common] for side in sides)
-        labels = (f"step {step_a}", f"step {step_b}")
+        both = found.name != other.name
+        labels = [f"{one.name}, step {step}" if both else f"step {step}" for one, step in wanted]
         return listening.create(found.path, (labels[0], first), (labels[1], second), kind, rounds, seed)
 
     def listening_tests(self, run: str) -> list[ListeningTest]:
@@ -136,3 +153,9 @@ class TrainingDesk:
     def close_listening(self, run: str, test_id: str) -> Result:
         """Reveal the result; no more votes."""
         return listening.close(self._run(run).path, test_id)
+
+
+def _held_out(run: Run) -> dict[str, str]:
+    """sha256 of the recordings that a run's probes are rendered of, by file name; they are few and short."""
+    files = (run.path / "probes" / "recording").glob("*.flac")
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

@@ -8,7 +8,7 @@ from core.errors import StudioError
 from ui.controls import Context, Part, Scene, esc, heading, html_part, need_voice, problem_html, section
 from ui.run_view import preflight_html
 from ui.texts import Texts
-from ui.training import live, runs
+from ui.training import blind, checkpoints, live, runs
 from ui.training.runs import diff_rows_html
 from ui.training.shown import job_of
 
@@ -38,6 +38,10 @@ def build(ctx: Context) -> None:
             with gr.Tab(t("training.tensorboard"), id="tensorboard"):
                 gr.HTML('<div class="ts-board" data-board></div>', apply_default_css=False, elem_id="tensorboard",
                         js_on_load="TS.board(element.querySelector('[data-board]'))")
+            with gr.Tab(t("training.checkpoints"), id="checkpoints"):
+                checkpoints.build(ctx)
+            with gr.Tab(t("listening.title"), id="listening"):
+                blind.build(ctx)
             with gr.Tab(t("training.runs"), id="runs"):
                 runs.build(ctx, shown, cloned)
     _wire_actions(ctx, form, (start, stop), checks, shown, cloned)

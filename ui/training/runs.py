@@ -75,8 +75,8 @@ def runs_table(t: Texts, runs: "Sequence[RunSummary]", shown: str | None, sizes:
                         f'{esc(t("run.delete"))}</button>')
         rows += (
             f'<tr aria-selected="{"true" if run.name == shown else "false"}">'
-            f'<td class="ts-ell" title="{esc(run.name)}">{esc(run.name)} <span class="ts-muted">{esc(run.preset)}</span>'
-            f"</td><td>{state_badge(t, run.state)}</td>"
+            f'<td class="ts-ell" title="{esc(run.name)}">{esc(run.name)} '
+            f'<span class="ts-muted">{esc(run.preset)}</span></td><td>{state_badge(t, run.state)}</td>'
             f"<td>{run.step:,} / {run.steps:,}</td><td>{when(t, run.started_at)}</td><td>{size}</td>"
             f'<td class="ts-num">{" ".join(acts)}</td></tr>')
     return (f'<div class="ts-table-box"><table class="ts-table ts-runs"><thead><tr>{head}'

@@ -1,0 +1,128 @@
+"""The tab Checkpoints: figures of the probes over the steps, what to try first and why, each checkpoint to be heard."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from core.training import choosing
+from ui.controls import Context, Part, Scene, act_of, badge, esc, html_part, number
+from ui.run_view import PROBE_PLOTS, plots_html
+from ui.texts import Texts
+from ui.training.live import rows_of
+from ui.training.routes import RECORDING, probe_url
+from ui.training.runs import megabytes
+from ui.training.shown import over_runs, shown_run
+
+if TYPE_CHECKING:
+    from core.training.checkpoints import Checkpoint, DiskUse
+    from core.training.choosing import Suggestion
+
+# (figure, its head, decimals): the columns of the table, as far as the run has them.
+FIGURES = (("mel_distance", "training.figure_mel", 3), ("speaker_similarity", "training.figure_similarity", 3),
+           ("wer", "training.figure_wer", 2), ("dnsmos", "training.figure_dnsmos", 2),
+           ("pitch_error_cents", "training.figure_pitch", 1), ("level_db", "training.figure_level", 1))  # fmt: skip
+
+
+def build(ctx: Context) -> None:
+    """Draw the tab and wire it."""
+    t, desk = ctx.t, ctx.studio.training
+    told = html_part(elem_id="suggestion")
+    table = html_part(elem_id="checkpoints")
+    plots = html_part(elem_id="probe-plots")
+
+    def act(voice: str | None, event: gr.EventData) -> None:
+        data = act_of(event)
+        desk.star(data["run"], int(data["step"]), data["act"] == "star")
+        ctx.bump(voice)
+
+    ctx.on(table.act, act, [ctx.voice])
+
+    def key(scene: Scene) -> Hashable:
+        run = shown_run(ctx, scene)
+        others = tuple((r.name, r.saved_step) for r in over_runs(ctx, scene))
+        return (run and (run.name, run.state, run.saved_step, run.best_step), others, scene.revision)
+
+    def render(scene: Scene) -> list[Any]:
+        run = shown_run(ctx, scene)
+        if run is None:
+            return [f'<p class="ts-empty">{esc(t("training.no_runs"))}</p>', "", ""]
+        curves = rows_of(ctx, [run, *over_runs(ctx, scene)])
+        suggestion, found = desk.suggest_best(run.name), desk.checkpoints(run.name)
+        figures = choosing.probe_rows(curves[0][1]) if curves else {}
+        return [suggestion_html(t, suggestion),
+                checkpoints_html(t, run.name, found, figures, desk.disk_use(run.name), suggestion),
+                plots_html(t, curves, PROBE_PLOTS) if figures else ""]
+
+    ctx.parts.append(Part([told, table, plots], key, render, page="training"))
+
+
+def suggestion_html(t: Texts, suggestion: "Suggestion | None") -> str:
+    """Which checkpoint to try first, why, and how sure that is."""
+    if suggestion is None:
+        return f'<p class="ts-empty">{esc(t("training.no_suggestion"))}</p>'
+    sure = t("training.suggest_sure") if suggestion.sure else t("training.suggest_unsure")
+    reasons = "".join(f"<li>{esc(reason)}</li>" for reason in suggestion.reasons)
+    return (f'<div class="ts-note-box"><p><b>{esc(t("training.suggest", step=f"{suggestion.step:,}"))}</b> '
+            f"{esc(sure)}</p><ul>{reasons}</ul></div>")
+
+
+def checkpoints_html(t: Texts, run: str, found: "Sequence[Checkpoint]", figures: Mapping[int, Mapping[str, float]],
+                     use: "DiskUse", suggestion: "Suggestion | None") -> str:
+    """Disk use in all, one player, and a row a checkpoint, newest first; above them the recordings to compare with."""
+    if not found:
+        return f'<p class="ts-empty">{esc(t("training.no_checkpoints"))}</p>'
+    columns = [one for one in FIGURES if any(one[0] in row for row in figures.values())]
+    names = sorted({path.name for one in found for path in one.probes})
+    heads = [("training.checkpoint", ""), ("training.kind", ""), ("training.size", " class=ts-num"),
+             *((key, " class=ts-num") for _, key, _ in columns), ("training.listen", "")]
+    head = "".join(f'<th scope="col"{kind}>{esc(t(key))}</th>' for key, kind in heads)
+    rows = ""
+    if names:
+        what = t("training.recordings")
+        rows += (f'<tr><td colspan="{3 + len(columns)}" class="ts-muted">{esc(what)}</td>'
+                 f"<td>{_hear(t, run, RECORDING, names, what)}</td><td></td></tr>")
+    for one in found:
+        values = figures.get(one.step, {})
+        cells = "".join(f'<td class="ts-num">{number(values.get(name), digits)}</td>' for name, _, digits in columns)
+        rows += (f'<tr data-step="{one.step}"><td>{one.step:,} {_badges(t, one, suggestion)}</td>'
+                 f"<td>{esc(_kind(t, one))}</td>"
+                 f'<td class="ts-num">{megabytes(one.n_bytes)}</td>{cells}'
+                 f"<td>{_hear(t, run, one.step, [path.name for path in one.probes], f'{one.step:,}')}</td>"
+                 f'<td class="ts-num">{_star(t, run, one)}</td></tr>')
+    return (f'<div class="ts-table-head"><span class="ts-grow ts-muted">{esc(use_text(t, use))}</span>'
+            f'<audio class="ts-hear" controls preload="none" aria-label="{esc(t("training.listen"))}"></audio></div>'
+            f'<div class="ts-table-box"><table class="ts-table ts-steps"><thead><tr>{head}'
+            f'<th scope="col"><span class="ts-sr">{esc(t("run.actions"))}</span></th></tr></thead>'
+            f"<tbody>{rows}</tbody></table></div>")
+
+
+def use_text(t: Texts, use: "DiskUse") -> str:
+    """What the run takes on the disk, in all and by what it is for."""
+    text = t("training.disk_use", total=megabytes(use.total), n_full=use.n_full, full=megabytes(use.full),
+             n_light=use.n_light, light=megabytes(use.light), probes=megabytes(use.probes))
+    return text + (" " + t("training.disk_damaged", size=megabytes(use.damaged)) if use.damaged else "")
+
+
+def _badges(t: Texts, one: "Checkpoint", suggestion: "Suggestion | None") -> str:
+    found = badge(t("training.is_suggested"), "run") if suggestion and suggestion.step == one.step else ""
+    return found + (" " + badge(t("training.is_best"), "ok") if one.best else "")
+
+
+def _kind(t: Texts, one: "Checkpoint") -> str:
+    kinds = [t("training.full")] if one.full else []
+    return " + ".join(kinds + ([t("training.light")] if one.light else []))
+
+
+def _hear(t: Texts, run: str, of: str | int, names: Sequence[str], what: str) -> str:
+    return " ".join(
+        f'<button type="button" class="ts-btn" data-hear="{esc(probe_url(run, of, name))}" '
+        f'aria-label="{esc(t("training.listen_to", n=i + 1, what=what))}">▶ {i + 1}</button>'
+        for i, name in enumerate(names))
+
+
+def _star(t: Texts, run: str, one: "Checkpoint") -> str:
+    act, label = ("unstar", t("training.starred")) if one.starred else ("star", t("training.star"))
+    return (f'<button type="button" class="ts-btn" data-act="{act}" data-run="{esc(run)}" data-step="{one.step}" '
+            f'aria-pressed="{"true" if one.starred else "false"}" title="{esc(t("training.star_hint"))}">'
+            f"{'★' if one.starred else '☆'} {esc(label)}</button>")
