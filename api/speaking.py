@@ -148,13 +148,16 @@ class Speech:
 
     def headers(self) -> dict[str, str]:
         """What is known before the rest is made."""
-        seed = self.speaking.seed if self.speaking is not None else None
+        assert self.speaking is not None
+        engine_s = self.speaking.engine_s
+        spent = {"queue": self.waited_s, "engine": engine_s, "first": self.first_s}
+        spent["overhead"] = max(0.0, self.first_s - self.waited_s - engine_s)
         return {
             "X-Sample-Rate": str(self.rate_hz),
             "X-Channels": "1",
-            "X-Seed": str(seed),
+            "X-Seed": str(self.speaking.seed),
             "X-First-Chunk-Ms": f"{1000 * self.first_s:.1f}",
-            "Server-Timing": f"queue;dur={1000 * self.waited_s:.1f}, first;dur={1000 * self.first_s:.1f}",
+            "Server-Timing": ", ".join(f"{name};dur={1000 * value:.1f}" for name, value in spent.items()),
             "Cache-Control": "no-store",
             "X-Accel-Buffering": "no",
         }

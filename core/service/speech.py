@@ -5,6 +5,7 @@ import contextlib
 import queue
 import tempfile
 import threading
+import time
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -202,6 +203,7 @@ class Speaking:
     Attributes:
         seed: of the session, once the first chunk is there.
         warnings: of the session.
+        engine_s: seconds that model and engine took until the first chunk.
     """
 
     def __init__(self, service: SpeechService, request: SpeechRequest, text: "str | TextPieces | None" = None) -> None:
@@ -214,15 +216,18 @@ class Speaking:
         self._session: Session | None = None
         self.seed: int | None = None
         self.warnings: list[str] = []
+        self.engine_s = 0.0
         self._thread = threading.Thread(target=self._work, name="speech", daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
+        began = time.monotonic()
         try:
             with self._service.open(self._request) as session:
                 self._session, self.seed, self.warnings = session, session.seed, session.warnings
                 with contextlib.closing(session.stream(self._text, live=self._request.live)) as chunks:
                     for chunk in chunks:
+                        self.engine_s = self.engine_s or time.monotonic() - began
                         while not self._stop.is_set() and not self._room.acquire(timeout=0.2):
                             pass
                         if self._stop.is_set():
