@@ -55,3 +55,28 @@ def test_loudness_leaves_silence_and_scraps(tmp_path: Path, n: int) -> None:
     source = source_of(tmp_path, x)
     assert np.array_equal(through("loudness", source), x)
     assert source.notes == ["too quiet or too short to have a loudness, so its level stays"]
+
+
+def test_trim_keeps_the_pause_that_was_asked_for(tmp_path: Path, voice: np.ndarray) -> None:
+    around = np.concatenate([np.zeros(3 * RATE, np.float32), voice, np.zeros(2 * RATE, np.float32)])
+    tight, wide = (through("trim", source_of(tmp_path, around), trim_pad_s=pad) for pad in (0.0, 1.0))
+    assert wide.size - tight.size == pytest.approx(2 * RATE, abs=RATE // 10)
+    assert tight.size <= voice.size + RATE // 5
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 22050, 48000])
+def test_a_constant_goes_and_the_tone_stays_at_every_rate(tmp_path: Path, rate_hz: int) -> None:
+    t = np.arange(2 * rate_hz) / rate_hz
+    tone = (0.2 * np.sin(2 * np.pi * 1000 * t)).astype(np.float32)
+    heard = through("highpass", source_of(tmp_path, tone + np.float32(0.3), rate_hz))
+    settled = slice(rate_hz, 2 * rate_hz)
+    assert abs(float(heard[settled].mean())) < 1e-3
+    assert float(heard[settled].std()) == pytest.approx(float(tone.std()), rel=0.02)
+
+
+def test_a_whisper_is_raised_by_forty_decibels_at_most(tmp_path: Path, voice: np.ndarray) -> None:
+    faint = voice[: 2 * RATE] * np.float32(0.01)
+    source = source_of(tmp_path, faint)
+    heard = through("loudness", source, target_lufs=-10.0)
+    assert 20 * np.log10(heard.std() / faint.std()) == pytest.approx(40.0, abs=0.5)
+    assert "gain +40.0 dB" in source.notes[0]
