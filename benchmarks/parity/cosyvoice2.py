@@ -218,7 +218,9 @@ def _vocoder(pair: Pair, sheet: Sheet, pairs: list[Pair]) -> None:
     f0 = hift.pitch(mel)
     sheet.check("f0", f0, AUDIO, note="Hz")
     sheet.check("stft_window", hift.window, AUDIO)
-    sources = [name for name in sheet.values if name.endswith("source") and sheet.values[name].shape[-1] == 480 * len(f0)]
+    sources = [
+        name for name in sheet.values if name.endswith("source") and sheet.values[name].shape[-1] == 480 * len(f0)
+    ]
     plain = [name for name in sources if "cache" not in name and not name.startswith("decode")]
     for name in sources:
         if name.startswith("decode"):
@@ -228,12 +230,16 @@ def _vocoder(pair: Pair, sheet: Sheet, pairs: list[Pair]) -> None:
         ours = upstream_source(hift, f0, int(seed[1]))[0] if seed else given
         # A cached start replaces the first samples; how many shows where the two part for good.
         same = 0 if name in plain else int(((ours - given).abs().flatten() > AUDIO).nonzero().max()) + 1
-        sheet.check(name, torch.cat([given[..., :same], ours[..., same:]], dim=-1), AUDIO, note=f"{same} samples cached")
+        sheet.check(
+            name, torch.cat([given[..., :same], ours[..., same:]], dim=-1), AUDIO, note=f"{same} samples cached"
+        )
         sheet.check(name.removesuffix("source") + "wav", hift.decode(mel, given), AUDIO)
     if plain:
         source = sheet.values[plain[0]]
         sheet.check("decode_given_source", hift.decode(mel, source), AUDIO)
-        spectrum = torch.stft(source[0], hift.config.n_fft, hift.config.hop_len, window=hift.window, return_complex=True)
+        spectrum = torch.stft(
+            source[0], hift.config.n_fft, hift.config.hop_len, window=hift.window, return_complex=True
+        )
         sheet.check("source_stft_real", spectrum.real, AUDIO)
         sheet.check("source_stft_imag", spectrum.imag, AUDIO)
     voiced = (f0 > hift.config.nsf_voiced_threshold).float().repeat_interleave(hift.config.hop)
@@ -285,7 +291,8 @@ def _language_model(pair: Pair, sheet: Sheet, pairs: list[Pair]) -> None:
     model = LanguageModel(config, Qwen2Config(**pair.info["qwen"])).eval()
     strict_load(model, weights, pair.stem, may_ignore=UNUSED)
     text, prompt_text, prompt_speech = (
-        sheet.given(name).flatten().tolist() if name in sheet else [] for name in ("text", "prompt_text", "prompt_speech")
+        sheet.given(name).flatten().tolist() if name in sheet else []
+        for name in ("text", "prompt_text", "prompt_speech")
     )
     for name in [name for name in sheet.values if name.startswith("hidden_text")]:
         parts = [model.start(), model.text(text[: int(name.removeprefix("hidden_text"))]), model.task()]

@@ -22,7 +22,7 @@ class _TimeEmbedding(nn.Module):
         self.time_mlp = nn.Sequential(nn.Linear(_TIME_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
 
     def forward(self, t: Tensor) -> Tensor:
-        return self.time_mlp(time_encoding(t, _TIME_DIM).to(self.time_mlp[0].weight.dtype))
+        return self.time_mlp(time_encoding(t, _TIME_DIM).to(next(self.parameters()).dtype))
 
 
 class _PositionConvs(nn.Module):

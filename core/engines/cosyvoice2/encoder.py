@@ -148,10 +148,10 @@ class Encoder(nn.Module):
         `grid` counts tokens.
         """
         device = x.device
-        chunk = begin(x.shape[1], grid, memory and memory.before, device)
+        chunk = begin(x.shape[1], grid, memory.before if memory else None, device)
         x = self.pre_lookahead_layer(self.embed(x), None if ahead is None else self.embed(ahead), chunk)
         x = self._through(self.encoders, x, chunk)
-        up_chunk = begin(x.shape[1] * UPSAMPLING, grid.scaled(UPSAMPLING), memory and memory.after, device)
+        up_chunk = begin(x.shape[1] * UPSAMPLING, grid.scaled(UPSAMPLING), memory.after if memory else None, device)
         x = self.up_embed(self.up_layer(x.transpose(1, 2), up_chunk).transpose(1, 2))
         return self.after_norm(self._through(self.up_encoders, x, up_chunk))
 

@@ -14,8 +14,8 @@ from core.engines.cosyvoice2.text import normalised, pieces
 from core.engines.cosyvoice2.utterance import Utterance
 from core.errors import BadInput, Conflict, NotFound
 from core.speech import sentences
-from core.speech.chunk import Chunk, Speech
-from core.speech.engine import Capabilities, Engine, Session, Text, speech_of
+from core.speech.chunk import Chunk
+from core.speech.engine import Capabilities, Engine, Session, Text
 from core.speech.options import MAX_SEED
 from core.speech.prompt import ReferenceClip
 
@@ -56,7 +56,7 @@ class CosyEngine(Engine[CosyOptions, Speaker]):
             prompt_rate_hz=24000,
             modes=modes,
             languages=("zh", "en", "ja", "ko", "yue"),
-            max_tokens=model.language_model.trunk.config.max_position_embeddings,
+            max_tokens=model.language_model.longest,
         )
 
     @property
@@ -78,11 +78,18 @@ class CosyEngine(Engine[CosyOptions, Speaker]):
             raise NotFound(f"This model has no voice {name!r}.", f"It has {known}.", where="preset")
         return self.model.presets[name]
 
-    def prompt(self, clip: ReferenceClip | None, reference: ReferenceClip | None = None) -> Speaker:
-        """What the models make of a clip. With its transcript it can be continued, without it lends its sound."""
+    def prompt(
+        self, clip: ReferenceClip | None, reference: ReferenceClip | None = None, cache: Path | None = None
+    ) -> Speaker:
+        """What the models make of a clip. With its transcript it can be continued, without it lends its sound.
+
+        Nothing is kept in `cache`: `speaker.SpeakerStore` keeps speakers under their names. Raises BadInput.
+        """
         chosen = clip or reference
         if chosen is None or (clip is not None and reference is not None):
-            raise BadInput("CosyVoice takes one clip.", "Give a clip, with what is said in it or without.", where="prompt")
+            raise BadInput(
+                "CosyVoice takes one clip.", "Give a clip, with what is said in it or without.", where="prompt"
+            )
         return self.model.speaker(chosen.audio, chosen.rate_hz, chosen.text if clip else "")
 
     def session(self, options: CosyOptions, prompt: Speaker | None = None) -> "CosySession":
@@ -150,30 +157,27 @@ class CosySession(Session):
         """What the utterance in the making remembers."""
         return self._utterance.memory_bytes if self._utterance else 0
 
-    def stream(self, text: Text) -> Generator[Chunk, None, None]:
+    @property
+    def sample_rate_hz(self) -> int:
+        """Of its chunks."""
+        return self._engine.model.config.sample_rate_hz
+
+    def stream(self, text: Text, *, live: bool = True) -> Generator[Chunk, None, None]:
         """Chunks as they are made. See the base class."""
-        return self._begin(text, live=True)
-
-    def speak(self, text: Text) -> Speech:
-        """The whole at once. See the base class."""
-        return speech_of(self, self._begin(text, live=False), self._engine.model.config.sample_rate_hz)
-
-    def _begin(self, text: Text, *, live: bool) -> Generator[Chunk, None, None]:
         if self._used:
             raise Conflict("This session has spoken.", "Open another session for another request.")
         self._used = True
         return self._chunks(text, live=live)
 
     def _chunks(self, text: Text, *, live: bool) -> Generator[Chunk, None, None]:
-        rate_hz = self._engine.model.config.sample_rate_hz
-        number = index = 0
+        number, index, words = 0, 0, ""
         self._engine.sessions.add(self)
         try:
             said = self._whole(text, live) if isinstance(text, str) else self._arriving(text, live)
             for number, words, audio in said:
-                yield Chunk(audio.numpy(), rate_hz, index, number, words)
+                yield Chunk(audio.numpy(), self.sample_rate_hz, index, number, words)
                 index += 1
-            yield Chunk(np.zeros(0, np.float32), rate_hz, index, number, "", True)
+            yield Chunk(np.zeros(0, np.float32), self.sample_rate_hz, index, number, words, True)
         finally:
             self._utterance = None
             self._engine.sessions.discard(self)
@@ -204,10 +208,10 @@ class CosySession(Session):
         """(number of the sentence, its words, audio), with pauses."""
         import torch
 
-        pause_ms, rate_hz = 0, self._engine.model.config.sample_rate_hz
+        pause_ms = 0
         for number, sentence in enumerate(sentences.split(text, self._options.max_weight)):
             if pause_ms:
-                yield number, sentence.text, torch.zeros(round(pause_ms * rate_hz / 1000))
+                yield number, sentence.text, torch.zeros(round(pause_ms * self.sample_rate_hz / 1000))
             utterance = self._open(number, interleaved=False, live=live)
             utterance.feed(self._ids(sentence.text))
             utterance.end()
@@ -216,23 +220,23 @@ class CosySession(Session):
             pause_ms = self._options.paragraph_pause_ms if sentence.paragraph else self._options.pause_ms
 
     def _arriving(self, text: Text, live: bool) -> Iterator[tuple[int, str, Tensor]]:
-        """(0, the piece that came last, audio): one sentence as long as the text."""
-        utterance, piece, n_chars = self._open(0, interleaved=True, live=live), "", 0
+        """(0, the words so far, audio): one sentence as long as the text."""
+        utterance, words = self._open(0, interleaved=True, live=live), ""
         for piece in pieces(text):
             self.check()
-            n_chars += len(piece)
-            if n_chars > sentences.MAX_CHARS:
+            words += piece
+            if len(words) > sentences.MAX_CHARS:
                 raise BadInput(
                     f"The text has more than {sentences.MAX_CHARS:,} characters.", "Split it into parts.", where="text"
                 )
             utterance.feed(self._ids(piece))
             for audio in self._spoken(utterance):
-                yield 0, piece, audio
-        if not n_chars:
+                yield 0, words, audio
+        if not sentences.speakable(words):
             raise BadInput("There is nothing to say: the text is empty.", "Write what should be said.", where="text")
         utterance.end()
         for audio in self._spoken(utterance):
-            yield 0, piece, audio
+            yield 0, words, audio
 
     def _ids(self, text: str) -> list[int]:
         return self._engine.model.text_ids(normalised(text) if self._options.normalise else text)

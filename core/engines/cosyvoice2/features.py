@@ -28,9 +28,7 @@ def prompt_mel(audio: Tensor) -> Tensor:
     """The flow's mel [1, 80, N // 480] of audio at 24 kHz: natural log of magnitudes on Slaney's scale."""
     side = (_N_FFT - _HOP) // 2
     padded = F.pad(audio[None, None], (side, side), "reflect")[0]
-    spectrum = torch.stft(
-        padded, _N_FFT, _HOP, window=torch.hann_window(_N_FFT), center=False, return_complex=True
-    )
+    spectrum = torch.stft(padded, _N_FFT, _HOP, window=torch.hann_window(_N_FFT), center=False, return_complex=True)
     magnitude = (torch.view_as_real(spectrum).square().sum(-1) + 1e-9).sqrt()
     return (_filters(PROMPT_RATE_HZ, _N_FFT, _N_MELS, _TOP_HZ) @ magnitude).clamp(min=1e-5).log()
 

@@ -123,7 +123,7 @@ class Flow(nn.Module):
         following = None if ahead is None else self.input_embedding(ahead.to(self.device).clamp(min=0))
         if isinstance(self.config, UnetFlowConfig):
             return self.encoder_proj(self.encoder(embedded, following, grid, memory)).transpose(1, 2)
-        chunk = begin(tokens.shape[1], grid, memory and memory.before, self.device)
+        chunk = begin(tokens.shape[1], grid, memory.before if memory else None, self.device)
         out = self.pre_lookahead_layer(embedded, following, chunk)
         return out.repeat_interleave(self.config.token_mel_ratio, dim=1).transpose(1, 2)
 
@@ -141,7 +141,7 @@ class Flow(nn.Module):
         chunk: Chunk | None = None
         for step in range(len(moments) - 1):
             if memory is not None or chunk is None:
-                chunk = begin(x.shape[2], grid, memory and memory.steps[step], x.device)
+                chunk = begin(x.shape[2], grid, memory.steps[step] if memory else None, x.device)
             width = moments[step + 1] - t
             both = self.decoder.estimator(x.expand(2, -1, -1), mu, t.expand(2), spk, cond, chunk)
             x = x + width * ((1.0 + GUIDANCE) * both[:1] - GUIDANCE * both[1:])

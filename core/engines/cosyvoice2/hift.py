@@ -153,9 +153,7 @@ class Hift(nn.Module):
         turns = turns_a_sample(f0, self.n_harmonics, config.sampling_rate)
         phases = (held_phases if config.causal else sample_phases)(turns, config.hop, before)
         held = f0.repeat_interleave(config.hop)
-        return self.mix(
-            harmonics(phases, held, noise, config.nsf_alpha, config.nsf_sigma, config.nsf_voiced_threshold)
-        )
+        return self.mix(harmonics(phases, held, noise, config.nsf_alpha, config.nsf_sigma, config.nsf_voiced_threshold))
 
     def mix(self, sines: Tensor) -> Tensor:
         """Harmonics [N, H] to one excitation [1, 1, N]."""
@@ -211,9 +209,11 @@ def reach(config: HiftConfig) -> tuple[int, int]:
     for stage in reversed(range(len(rates))):
         after += widest(kinds, rates[stage])
         ways.append(after + widest([source_kinds[stage]], rates[stage]) + 2 / rates[stage])
-        after += math.ceil(config.upsample_kernel_sizes[stage] / config.upsample_rates[stage]) * config.upsample_rates[
-            stage
-        ] / (2 * rates[stage])
+        after += (
+            math.ceil(config.upsample_kernel_sizes[stage] / config.upsample_rates[stage])
+            * config.upsample_rates[stage]
+            / (2 * rates[stage])
+        )
     if config.causal:
         left = math.ceil(2 * max(*ways, after)) + 2
         return left, config.pre_lookahead + 1

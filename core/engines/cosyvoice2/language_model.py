@@ -54,12 +54,19 @@ class LanguageModel(nn.Module):
         first = config.speech_tokens
         stops = frozenset(range(first, n_ids))
         # Version 3 has its start and task among the ids: start, end, task, fill.
-        self.ids = SpecialIds(first, first + 2, stops) if config.own_embedding else SpecialIds(first + 1, first + 3, stops)
+        self.ids = (
+            SpecialIds(first, first + 2, stops) if config.own_embedding else SpecialIds(first + 1, first + 3, stops)
+        )
 
     @property
     def trunk(self) -> nn.Module:
         """The Qwen2 model without a head."""
         return self.llm.model.model  # type: ignore[return-value]
+
+    @property
+    def longest(self) -> int:
+        """Positions that the trunk was trained for."""
+        return int(self.trunk.config.max_position_embeddings)  # type: ignore[union-attr, arg-type]
 
     @property
     def device(self) -> torch.device:

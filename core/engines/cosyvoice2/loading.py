@@ -115,7 +115,9 @@ def _run(session: Any, *values: Any) -> Any:
 def load_model(folder: Path, device: str = "cpu") -> Model:
     """Load a released folder. Raises ModelFileError (missing, damaged, does not fit), Unavailable."""
     if not folder.is_dir():
-        raise Unavailable(f"There is no folder {folder}.", "Choose the folder of a CosyVoice2 model.", where=str(folder))
+        raise Unavailable(
+            f"There is no folder {folder}.", "Choose the folder of a CosyVoice2 model.", where=str(folder)
+        )
     config = read_released(folder)
     version_3 = config.version == 3
     language_model = LanguageModel(config.language_model, _trunk_config(folder))

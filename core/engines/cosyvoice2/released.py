@@ -199,6 +199,4 @@ def _language_model(data: dict[str, Any], *, version_3: bool) -> LanguageModelCo
 
 
 def _bad(where: str, what: str) -> ModelFileError:
-    return ModelFileError(
-        f"{Path(where).name} {what}.", "Copy the file of the released model again.", where=where
-    )
+    return ModelFileError(f"{Path(where).name} {what}.", "Copy the file of the released model again.", where=where)

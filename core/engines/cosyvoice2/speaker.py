@@ -43,7 +43,9 @@ class Speaker:
         return self.text.shape[1] > 0
 
 
-def speaker_of(embedding: Any, tokens: Any = None, mel: Any = None, text: Any = None, where: str = "speaker") -> Speaker:
+def speaker_of(
+    embedding: Any, tokens: Any = None, mel: Any = None, text: Any = None, where: str = "speaker"
+) -> Speaker:
     """A checked speaker; the mel may be [1, T, 80] or [1, 80, T], and what does not pair up is cut.
 
     Raises ModelFileError.

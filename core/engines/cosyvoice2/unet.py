@@ -147,13 +147,13 @@ class Estimator(nn.Module):
         """Frames `x`, encoded tokens `mu`, prompt frames `cond` [B, 80, T], times `t` [B], speaker [B, 80]."""
         time = self.time_mlp(t)
         x = torch.cat([x, mu, spk[:, :, None].expand(-1, -1, x.shape[2]), cond], dim=1)
-        x = self._level(self.down_blocks[0], x, time, chunk)
-        skipped = x
-        x = self.down_blocks[0][2](x, chunk)
+        down, up = next(iter(self.down_blocks)), next(iter(self.up_blocks))
+        x = skipped = self._level(down, x, time, chunk)
+        x = down.get_submodule("2")(x, chunk)
         for level in self.mid_blocks:
             x = self._level(level, x, time, chunk)
-        x = self._level(self.up_blocks[0], torch.cat([x, skipped], dim=1), time, chunk)
-        x = self.final_block(self.up_blocks[0][2](x, chunk), chunk)
+        x = self._level(up, torch.cat([x, skipped], dim=1), time, chunk)
+        x = self.final_block(up.get_submodule("2")(x, chunk), chunk)
         return self.final_proj(x)
 
     @staticmethod

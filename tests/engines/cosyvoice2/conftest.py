@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from hypothesis import Phase, settings
 
 from core.engines.cosyvoice2.config import DitFlowConfig, HiftConfig, LanguageModelConfig, UnetFlowConfig
 from core.engines.cosyvoice2.flow import Flow, Prompt
@@ -9,6 +10,12 @@ from core.engines.cosyvoice2.hift import Hift
 from core.engines.cosyvoice2.language_model import LanguageModel
 
 VOCAB = 20
+
+
+def few(n_examples: int) -> settings:
+    """A few examples without hypothesis's explanations: on Python 3.11 these trace every call, which takes ten times
+    as long with a network inside."""
+    return settings(max_examples=n_examples, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
 def randomised(module: torch.nn.Module, seed: int, scale: float = 0.3) -> torch.nn.Module:

@@ -1,15 +1,16 @@
 """The order of text and speech tokens, against a model without a cache."""
 
+import itertools
 from collections.abc import Collection, Sequence
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.engines.cosyvoice2.decoding import MAX_RATIO, Decoding, Interleaved, WholeText
 from core.engines.cosyvoice2.language_model import LanguageModel
-from tests.engines.cosyvoice2.conftest import VOCAB, tiny_language_model
+from tests.engines.cosyvoice2.conftest import VOCAB, few, tiny_language_model
 
 TEXT = [3, 14, 15, 92, 65, 35, 89, 79, 32, 38, 46, 26]
 PROMPT_TEXT, PROMPT_SPEECH = [7, 8, 9], [int(n) for n in torch.arange(17) % VOCAB]
@@ -82,11 +83,11 @@ def test_prompt_speech_left_over_is_not_dropped(language_model: LanguageModel) -
     assert whole.fed[0][0] == 1 + 6 + 1 + 15
 
 
-@settings(max_examples=4)
+@few(4)
 @given(cuts=st.lists(st.integers(0, len(TEXT)), max_size=6))
 def test_arrival_does_not_matter(language_model: LanguageModel, cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(TEXT)]
-    pieces = [TEXT[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [TEXT[a:b] for a, b in itertools.pairwise(edges)]
     for kind in (Interleaved, WholeText):
         once = drained(kind(language_model, greedy, PROMPT_TEXT, PROMPT_SPEECH), [TEXT])
         assert drained(kind(language_model, greedy, PROMPT_TEXT, PROMPT_SPEECH), pieces) == once

@@ -2,13 +2,14 @@
 
 import asyncio
 import gc
+import itertools
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.audio.synthetic import WOMAN, recording
@@ -18,6 +19,7 @@ from core.errors import BadInput, Cancelled, Conflict, ModelFileError, NotFound
 from core.speech.chunk import joined
 from core.speech.prompt import ReferenceClip
 from tests.engines.cosyvoice2 import tiny_folder
+from tests.engines.cosyvoice2.conftest import few
 
 TEXT = "Hello there, you all."
 TOLERANCE = 1e-4
@@ -43,7 +45,7 @@ def opened(engine: CosyEngine, voice: str = "stored", **options: object) -> Cosy
     return engine.session(CosyOptions.model_validate({"seed": 3, "pause_ms": 0, **options}), engine.preset(voice))
 
 
-@settings(max_examples=4)
+@few(4)
 @given(
     cuts=st.lists(st.integers(0, len(TEXT)), max_size=5),
     first_hop=st.sampled_from([8, 15, 25]),
@@ -53,7 +55,7 @@ def opened(engine: CosyEngine, voice: str = "stored", **options: object) -> Cosy
 def test_streamed_equals_one_pass(engine: CosyEngine, cuts: list[int], first_hop: int, hop: int, speed: float) -> None:
     """At every chunking and hop; and what is said of a text in pieces does not depend on the pieces."""
     edges = [0, *sorted(cuts), len(TEXT)]
-    pieces = [TEXT[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [TEXT[a:b] for a, b in itertools.pairwise(edges)]
     whole = opened(engine, first_hop=first_hop, speed=speed).speak([TEXT])
     chunks = list(opened(engine, first_hop=first_hop, token_hop_len=hop, speed=speed).stream(pieces))
     assert [chunk.index for chunk in chunks] == list(range(len(chunks)))

@@ -1,12 +1,14 @@
 """Speech tokens to mel: block by block is what all at once gives."""
 
+import itertools
+
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.engines.cosyvoice2.flow import Flow, FlowStream, Prompt, StartNoise
-from tests.engines.cosyvoice2.conftest import VOCAB
+from tests.engines.cosyvoice2.conftest import VOCAB, few
 
 N_TOKENS = 23
 TOLERANCE = 1e-4
@@ -15,12 +17,12 @@ TOKENS = torch.randint(0, VOCAB, (1, N_TOKENS), generator=torch.Generator().manu
 
 def run(stream: FlowStream, cuts: list[int]) -> torch.Tensor:
     edges = [0, *sorted(cuts), N_TOKENS]
-    parts = [stream.push(TOKENS[0, a:b].tolist()) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [stream.push(TOKENS[0, a:b].tolist()) for a, b in itertools.pairwise(edges)]
     return torch.cat([*parts, stream.push([], final=True)], dim=2)
 
 
 @pytest.mark.parametrize("kind", ["flow", "dit_flow"])
-@settings(max_examples=5)
+@few(5)
 @given(cuts=st.lists(st.integers(0, N_TOKENS), max_size=4), skip=st.integers(0, 4))
 def test_streamed_equals_one_pass(
     request: pytest.FixtureRequest, kind: str, prompt: Prompt, cuts: list[int], skip: int
@@ -31,7 +33,7 @@ def test_streamed_equals_one_pass(
     torch.testing.assert_close(run(flow.stream(prompt, skip=skip), cuts), whole, atol=TOLERANCE, rtol=0)
 
 
-@settings(max_examples=4)
+@few(4)
 @given(cuts=st.lists(st.integers(0, N_TOKENS), max_size=4), skip=st.integers(0, 4))
 def test_a_bounded_context_gives_the_same_however_the_stream_is_cut(
     flow: Flow, prompt: Prompt, cuts: list[int], skip: int

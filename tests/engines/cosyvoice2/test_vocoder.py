@@ -1,13 +1,16 @@
 """Mel to audio: the chunks are the sound made at once."""
 
+import itertools
+
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.engines.cosyvoice2.hift import Hift, reach
 from core.engines.cosyvoice2.source import held_phases, sample_phases, turns_a_sample
 from core.engines.cosyvoice2.vocoder import VocoderStream
+from tests.engines.cosyvoice2.conftest import few
 
 N_FRAMES, HOP = 60, 480
 MEL = torch.randn(1, 80, N_FRAMES, generator=torch.Generator().manual_seed(6))
@@ -16,12 +19,12 @@ MEL = torch.randn(1, 80, N_FRAMES, generator=torch.Generator().manual_seed(6))
 def run(hift: Hift, cuts: list[int], hold: int | None = None) -> list[torch.Tensor]:
     stream = VocoderStream(hift, torch.Generator().manual_seed(7), hold)
     edges = [0, *sorted(cuts), N_FRAMES]
-    parts = [stream.push(MEL[..., a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [stream.push(MEL[..., a:b]) for a, b in itertools.pairwise(edges)]
     return [*parts, stream.push(MEL[..., :0], final=True)]
 
 
 @pytest.mark.parametrize("kind", ["hift", "causal_hift"])
-@settings(max_examples=3)
+@few(3)
 @given(cuts=st.lists(st.integers(0, N_FRAMES), max_size=3))
 def test_streamed_equals_one_pass(request: pytest.FixtureRequest, kind: str, cuts: list[int]) -> None:
     hift: Hift = request.getfixturevalue(kind)
