@@ -84,10 +84,15 @@ class _Loader(yaml.SafeLoader):
     """YAML as data, with `1e-5` a number (YAML 1.2) and a key given twice an error."""
 
 
-_Loader.yaml_implicit_resolvers = {key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+class _Dumper(yaml.SafeDumper):
+    """Plain YAML; a word that looks like `1e-5` is quoted, so that it stays a word."""
+
+
+for _kind in (_Loader, _Dumper):
+    _kind.yaml_implicit_resolvers = {key: list(value) for key, value in _kind.yaml_implicit_resolvers.items()}
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    )
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -167,10 +172,6 @@ def write_yaml(path: str | Path, config: FinetuneConfig) -> None:
     atomic.write_text(path, to_yaml(config))
 
 
-class _Dumper(yaml.SafeDumper):
-    """Plain YAML."""
-
-
 def _number(dumper: _Dumper, value: float) -> yaml.ScalarNode:
     text = (
         f"{value:.17f}".rstrip("0") if 1e-15 <= abs(value) < 1e-3 and float(f"{value:.17f}") == value else repr(value)
@@ -181,4 +182,11 @@ def _number(dumper: _Dumper, value: float) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:float", text)
 
 
+def _word(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    # Unicode's own line ends are folded to spaces unless they are written as escapes.
+    style = '"' if set("\x85\u2028\u2029") & set(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+
 _Dumper.add_representer(float, _number)
+_Dumper.add_representer(str, _word)

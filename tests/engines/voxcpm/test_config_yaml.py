@@ -88,6 +88,11 @@ def test_files(tmp_path: Path) -> None:
         read_yaml(tmp_path / "big.yaml")
 
 
+def test_words_that_look_like_numbers_stay_words() -> None:
+    config = FinetuneConfig(pretrained_path="1e5", train_manifest="0.5", save_path="null")
+    assert parse_yaml(to_yaml(config)) == config
+
+
 POSITIVE = st.floats(min_value=1e-12, max_value=1.0)
 CONFIGS = st.builds(
     FinetuneConfig,
