@@ -1,7 +1,7 @@
 """`python -m benchmarks cosyvoice2 [--device D]`: streaming at full size with random weights; speed, not sound.
 
 Time for each block of a second against its place in the stream, beside solving the whole prefix again as upstream
-does; the time to the first chunk; the real-time factor. Published, for comparison: a first chunk after 220 ms and an RTF
+does; the time to the first chunk; the real-time factor. Published, to compare: a first chunk after 220 ms and an RTF
 of 0.12 on an L20 with TensorRT; 1.77 s and 0.93 on a 3090 as released.
 """
 

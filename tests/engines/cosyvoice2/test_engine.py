@@ -21,7 +21,7 @@ from core.speech.prompt import ReferenceClip
 from tests.engines.cosyvoice2 import tiny_folder
 from tests.engines.cosyvoice2.conftest import few
 
-TEXT = "Hello there, you all."
+TEXT = "Hello, you all."
 TOLERANCE = 1e-4
 
 
@@ -37,15 +37,15 @@ def engine(folder: Path) -> CosyEngine:
 
 @pytest.fixture(scope="session")
 def clip() -> ReferenceClip:
-    audio, rate_hz = recording(1.5, WOMAN)
-    return ReferenceClip(audio, rate_hz, "hi", "", Path("clip.wav"))
+    audio, rate_hz = recording(1.0, WOMAN)
+    return ReferenceClip(audio[: rate_hz * 3 // 2], rate_hz, "hi", "", Path("clip.wav"))
 
 
 def opened(engine: CosyEngine, voice: str = "stored", **options: object) -> CosySession:
     return engine.session(CosyOptions.model_validate({"seed": 3, "pause_ms": 0, **options}), engine.preset(voice))
 
 
-@few(4)
+@few(3)
 @given(
     cuts=st.lists(st.integers(0, len(TEXT)), max_size=5),
     first_hop=st.sampled_from([8, 15, 25]),
@@ -140,7 +140,7 @@ def test_an_error_in_the_text_ends_that_session_alone(engine: CosyEngine) -> Non
 
 def test_async_text_with_pauses_and_a_disconnect(engine: CosyEngine) -> None:
     async def typed() -> AsyncIterator[str]:
-        for piece in ("Hello ", "there, ", "you all."):
+        for piece in ("Hello, ", "you ", "all."):
             await asyncio.sleep(0.01)
             yield piece
 
@@ -186,13 +186,12 @@ def test_what_cannot_be_said_is_told(engine: CosyEngine, clip: ReferenceClip) ->
         used.speak("Hi")
 
 
-def test_version_3_speaks_too(tmp_path: Path) -> None:
+def test_version_3_speaks_too(tmp_path: Path, clip: ReferenceClip) -> None:
     engine = load(tiny_folder.write(tmp_path / "Fun-CosyVoice3-tiny", version=3, presets=False))
     assert "CosyVoice3" in engine.capabilities.model
     with pytest.raises(BadInput, match="needs a voice"):
         engine.session(CosyOptions())
-    audio, rate_hz = recording(1.2, WOMAN)
-    speaker = engine.prompt(ReferenceClip(audio, rate_hz, "hi", "", Path("clip.wav")))
+    speaker = engine.prompt(clip)
     options = CosyOptions(seed=2)
     whole = engine.session(options, speaker).speak(["Hello you"])
     streamed = joined(engine.session(options, speaker).stream(["Hello ", "you"]))
