@@ -30,8 +30,10 @@ def build(ctx: Context) -> None:
     """Draw the tab and wire it."""
     t = ctx.t
     with gr.Row(elem_classes="ts-tight"):
-        one = ctx.watch("blind.a", gr.Dropdown([], label=t("listening.one"), elem_id="blind-a", min_width=120))
-        other = ctx.watch("blind.b", gr.Dropdown([], label=t("listening.other"), elem_id="blind-b", min_width=120))
+        one = ctx.watch("blind.a", gr.Dropdown([], label=t("listening.one"), info=t("listening.side_info"),
+                                                elem_id="blind-a", min_width=120))
+        other = ctx.watch("blind.b", gr.Dropdown([], label=t("listening.other"), info=t("listening.side_info"),
+                                                  elem_id="blind-b", min_width=120))
         rounds = gr.Number(10, precision=0, minimum=1, maximum=100, label=t("listening.rounds"),
                            info=t("listening.rounds_info"), min_width=90, elem_id="blind-rounds")
         start = gr.Button(t("listening.start"), variant="primary", scale=0, min_width=110, elem_id="blind-start")
@@ -95,11 +97,11 @@ def _wire_parts(ctx: Context, sides: tuple[gr.Dropdown, gr.Dropdown], question: 
         now = scene.values["blind"]
         shown = next((test for run, test in tests if now and (run, test.id) == tuple(now)), None)
         if now is None or shown is None:
-            return [f'<p class="ts-empty">{esc(t("listening.intro"))}</p>', tests_html(t, tests)]
+            return [f'<p class="ts-empty">{esc(t("listening.intro"))}</p>', earlier_html(t, tests)]
         if shown.closed:
-            return [result_html(t, shown, listening.result(shown)), tests_html(t, tests)]
+            return [result_html(t, shown, listening.result(shown)), earlier_html(t, tests)]
         asked = studio.training.next_question(now[0], shown.id)
-        return [question_html(t, now[0], shown, asked), tests_html(t, tests)]
+        return [question_html(t, now[0], shown, asked), earlier_html(t, tests)]
 
     ctx.parts += [
         Part(list(sides), saved, sides_render, page="training"),
@@ -157,9 +159,10 @@ def result_html(t: Texts, test: "ListeningTest", found: "Result") -> str:
         said = t("listening.heard") if found.sure else t("listening.not_heard")
         counts = [(t("listening.right"), found.for_a), (t("listening.wrong"), found.for_b)]
     else:
-        better = test.a if found.for_a > found.for_b else test.b
+        a, b = name_of(t, test.a), name_of(t, test.b)
+        better = a if found.for_a > found.for_b else b
         said = t("listening.preferred", which=better) if found.sure else t("listening.no_preference")
-        counts = [(test.a, found.for_a), (test.b, found.for_b)]
+        counts = [(a, found.for_a), (b, found.for_b)]
     counts.append((t("listening.same"), found.same))
     rows = "".join(f'<tr><th scope="row">{esc(name)}</th><td class="ts-num">{n}</td>'
                    f"<td>{bar(n / max(1, found.n_voted), name)}</td></tr>" for name, n in counts)
@@ -168,18 +171,26 @@ def result_html(t: Texts, test: "ListeningTest", found: "Result") -> str:
             f'<table class="ts-table ts-votes"><tbody>{rows}</tbody></table></div>')
 
 
-def tests_html(t: Texts, tests: "Sequence[tuple[str, ListeningTest]]") -> str:
+def name_of(t: Texts, label: str) -> str:
+    """A side's label, "step 8" or "RUN, step 8", in the page's language."""
+    run, _, step = label.rpartition("step ")
+    return run + t("listening.step", step=step) if step.isdigit() else label
+
+
+def earlier_html(t: Texts, tests: "Sequence[tuple[str, ListeningTest]]") -> str:
     """Earlier tests, newest first: what was compared, how it stands."""
     if not tests:
         return ""
     kinds = {"ab": t("listening.ab"), "abx": t("listening.abx")}
-    head = "".join(f'<th scope="col">{esc(name)}</th>' for name in (
-        t("run.started"), t("listening.one"), t("listening.other"), t("training.kind"), t("listening.votes")))
+    names = (t("run.started"), t("run.name"), t("listening.one"), t("listening.other"), t("training.kind"),
+             t("listening.votes"))
+    head = "".join(f'<th scope="col">{esc(name)}</th>' for name in names)
     rows = ""
     for run, test in sorted(tests, key=lambda one: one[1].made_at, reverse=True):
         n_voted = sum(row.choice is not None for row in test.rounds)
         label = t("listening.result") if test.closed else t("listening.go_on")
-        rows += (f"<tr><td>{when(t, test.made_at)}</td><td>{esc(test.a)}</td><td>{esc(test.b)}</td>"
+        rows += (f'<tr><td>{when(t, test.made_at)}</td><td class="ts-ell">{esc(run)}</td>'
+                 f"<td>{esc(name_of(t, test.a))}</td><td>{esc(name_of(t, test.b))}</td>"
                  f"<td>{esc(kinds[test.kind])}</td><td>{n_voted} / {len(test.rounds)}</td>"
                  f'<td class="ts-num"><button type="button" class="ts-btn" data-act="open" data-run="{esc(run)}" '
                  f'data-test="{esc(test.id)}">{esc(label)}</button></td></tr>')
