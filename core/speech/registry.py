@@ -33,6 +33,12 @@ ENGINES: dict[str, EngineEntry] = {
         options="core.engines.voxcpm.options:VoxOptions",
         models="core.engines.voxcpm.models:find_model",
     ),
+    "cosyvoice2": EngineEntry(
+        title="CosyVoice2",
+        loader="core.engines.cosyvoice2.engine:load",
+        options="core.engines.cosyvoice2.options:CosyOptions",
+        models="core.engines.cosyvoice2.models:find_model",
+    ),
 }
 
 

@@ -94,6 +94,10 @@ class CosyEngine(Engine[CosyOptions, Speaker]):
 
     def session(self, options: CosyOptions, prompt: Speaker | None = None) -> "CosySession":
         """A new request. Raises BadInput for a voice that the mode cannot use."""
+        if options.preset and prompt is not None:
+            raise BadInput("Give either a clip or a voice of the model's own, not both.", "", where="preset")
+        if prompt is None and options.preset:
+            prompt = self.preset(options.preset)
         if prompt is None:
             if not self.model.presets:
                 raise BadInput(

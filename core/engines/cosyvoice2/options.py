@@ -23,6 +23,7 @@ class CosyOptions(SpeechOptions):
     mode: Literal["auto", "preset", "zero_shot", "cross_lingual", "instruct"] = Field(
         default="auto", description="how the voice is used; auto: zero_shot where the clip's words are known"
     )
+    preset: str = Field(default="", description="one of the model's own voices; without a clip, empty is the first")
     instruct: str = Field(default="", max_length=500, description="mode instruct: how it should be said")
     speed: float = Field(default=1.0, ge=0.5, le=2.0, description="1.5 says it in two thirds of the time")
     normalise: bool = Field(default=True, description="write out numbers and signs (needs the package wetext)")

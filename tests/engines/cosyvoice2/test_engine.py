@@ -178,6 +178,9 @@ def test_what_cannot_be_said_is_told(engine: CosyEngine, clip: ReferenceClip) ->
         opened(engine, "girl", mode="zero_shot")
     with pytest.raises(NotFound, match="no voice 'nobody'"):
         engine.preset("nobody")
+    with pytest.raises(BadInput, match="not both"):
+        opened(engine, preset="girl")
+    assert engine.session(CosyOptions(preset="stored"))._speaker is engine.model.presets["stored"]
     with pytest.raises(BadInput, match="one clip"):
         engine.prompt(clip, clip)
     used = opened(engine)
