@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.common import add_command, add_device, add_set, open_studio, parse_set, run_job
+from cli.common import add_command, add_device, add_set, named_path, open_studio, parse_set, run_job
 from core.cleaning.options import STEPS
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ def add(subparsers: Any) -> None:
     parser = add_command(subparsers, "clean", "Clean recordings in optional steps; the originals are never changed.")
     parser.add_argument("files", metavar="AUDIO", nargs="*", type=Path, help="recordings")
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--out", metavar="DIR", type=Path, help="folder for the results and the sound after each step")
+    where.add_argument(
+        "--out", metavar="DIR", type=named_path, help="folder for the results and the sound after each step"
+    )
     where.add_argument("--voice", metavar="VOICE", help="clean this voice's recordings (AUDIO: names; none: all)")
     parser.add_argument(
         "--steps",

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.common import UsageError, add_command, add_set, open_studio, parse_set, run_job
+from cli.common import UsageError, add_command, add_set, named_path, open_studio, parse_set, run_job
 
 if TYPE_CHECKING:
     from cli.output import Output
@@ -26,7 +26,7 @@ def add(subparsers: Any) -> None:
     parser = add_command(subparsers, "clean-subs", "Merge subtitles into whole sentences of 5 to 12 seconds.")
     parser.epilog = _EPILOG
     parser.add_argument("subs", nargs="?", type=Path, help="subtitles: SRT, WebVTT or ASS, in any encoding")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the cleaned SRT goes")
+    parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="where the cleaned SRT goes")
     parser.add_argument("--way", nargs="+", default=["rules"], metavar=("WAY", "FILE"), help="see below")
     parser.add_argument("--encoding", metavar="NAME", help="encoding of the subtitles (default: found out)")
     add_set(parser, "merging")

@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from core.errors import BadInput, Cancelled
@@ -50,6 +51,13 @@ def add_command(subparsers: Any, name: str, summary: str, *, with_json: bool = T
     if with_json:
         common.add_argument("--json", action="store_true", help="print one final JSON line; progress goes to stderr")
     return parser
+
+
+def named_path(text: str) -> Path:
+    """A path that was really given: "" is an unset shell variable, and would mean the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty")
+    return Path(text)
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.common import UsageError, add_command, add_device, add_set, given, known_voice, open_studio, parse_set, run_job
+from cli.common import (
+    UsageError,
+    add_command,
+    add_device,
+    add_set,
+    given,
+    known_voice,
+    named_path,
+    open_studio,
+    parse_set,
+    run_job,
+)
 from core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -40,7 +51,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="seed; the same seed gives the same file")
     parser.add_argument("--format", choices=("wav", "flac", "mp3"), help="of the result (default: wav)")
     parser.add_argument(
-        "--out", type=Path, metavar="PATH", help="result file, or folder for several (default: outputs)"
+        "--out", type=named_path, metavar="PATH", help="result file, or folder for several (default: outputs)"
     )
     add_set(parser, "conversion")
     add_device(parser)

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.common import add_command, add_device, run_job
+from cli.common import add_command, add_device, named_path, run_job
 from cli.output import duration
 from core.settings import load_settings
 
@@ -26,7 +26,7 @@ def add(subparsers: Any) -> None:
     parser = add_command(
         subparsers, "demo", "Synthesise speech, prepare it, train a voice on it briefly and convert another voice."
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for everything it makes")
+    parser.add_argument("--out", type=named_path, required=True, metavar="DIR", help="folder for everything it makes")
     parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"training steps (default: {STEPS})")
     parser.add_argument(
         "--seconds", type=float, default=SPEECH_S, metavar="S", help=f"speech to train on, s (default: {SPEECH_S:.0f})"

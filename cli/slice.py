@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from cli.common import add_command, add_set, given, known_voice, open_studio, parse_set, run_job
+from cli.common import add_command, add_set, given, known_voice, named_path, open_studio, parse_set, run_job
 from cli.output import Output
 
 _OPTIONS = ("buffer_ms", "silence_ms", "vad_threshold", "sample_rate", "language", "speaker")
@@ -18,7 +18,9 @@ def add(subparsers: Any) -> None:
     parser.add_argument("audio", type=Path, help="the recording")
     parser.add_argument("subs", type=Path, help="its subtitles: SRT, WebVTT or ASS")
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--out", type=Path, metavar="DIR", help="folder for 0001.wav ..., train.jsonl, report.json")
+    where.add_argument(
+        "--out", type=named_path, metavar="DIR", help="folder for 0001.wav ..., train.jsonl, report.json"
+    )
     where.add_argument("--voice", metavar="NAME", help="put the clips into this voice instead")
     parser.add_argument("--buffer-ms", type=int, metavar="MS", help="search beside each cue, ms (default: 100)")
     parser.add_argument("--silence-ms", type=int, metavar="MS", help="silence around each clip, ms (default: 200)")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.common import add_command, add_device, add_set, given, open_studio, parse_set, run_job
+from cli.common import add_command, add_device, add_set, given, named_path, open_studio, parse_set, run_job
 from cli.output import duration
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def add(subparsers: Any) -> None:
     """Add the command."""
     parser = add_command(subparsers, "transcribe", "Write subtitles of a recording, one cue a sentence.")
     parser.add_argument("audio", type=Path, help="recording, any format")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the SRT goes")
+    parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="where the SRT goes")
     parser.add_argument("--engine", choices=("whisper", "parakeet"), help="recogniser (default: whisper)")
     parser.add_argument(
         "--model", metavar="NAME", help="size such as small or large-v3-turbo, or a folder (default: the best here)"

@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 import shutil
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -164,7 +165,9 @@ class VoiceTarget:
 
 def _put(target: Path, data: bytes) -> None:
     """Put a clip at its place whole; thousands of them are forced to the disk together later."""
-    temp = target.with_name(f".tmp-{os.getpid()}-{target.stem[-_ID_CHARS:]}{target.suffix}")
+    # The thread is in the name: two cues may sound the same, and two threads write them.
+    mark = f"{os.getpid()}-{threading.get_native_id()}"
+    temp = target.with_name(f".tmp-{mark}-{target.stem[-_ID_CHARS:]}{target.suffix}")
     try:
         temp.write_bytes(data)
         temp.replace(target)

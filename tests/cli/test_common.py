@@ -14,6 +14,7 @@ from cli.common import Parser, Stopped, UsageError, given, known_voice, open_stu
 from cli.output import Output
 from core.errors import BadInput, NotFound
 from core.settings import Settings
+from tests.cli.conftest import Command
 
 
 def options(workspace: Path, **more: Any) -> argparse.Namespace:
@@ -91,3 +92,18 @@ def test_what_is_no_json_is_text(name: str, text: str) -> None:
         assert value == json.loads(text) or value != value
     except ValueError:
         assert value == text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["slice", "a.wav", "a.srt", "--out", ""],
+        ["clean", "a.wav", "--out", " "],
+        ["transcribe", "a.wav", "--out", ""],
+        ["clean-subs", "a.srt", "--out", ""],
+        ["demo", "--out", ""],
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_unset_variable_is_no_folder(words: list[str], command: Command) -> None:
+    assert "--out: is empty" in command(*words, code=2)[1]

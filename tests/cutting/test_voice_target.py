@@ -1,13 +1,14 @@
 """Cut into a voice, clips carry their text and are what training takes; a person's verdicts stay."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.audio.encode import read_wav, write_audio
-from core.cutting.voice_target import recording_of
+from core.cutting.voice_target import _put, recording_of
 from core.dataset.clips import ClipTable
 from core.dataset.prepare import run_prepare
 from core.dataset.voices import Voice, VoiceStore
@@ -139,3 +140,13 @@ def test_a_run_that_fails_takes_its_clips_along(talk: Talk, voice: Voice, subs: 
         cut(subs, voice=voice.name, silence_ms=77, on_progress=stop)
     assert ClipTable(voice).load() == table
     assert {path.name: path.read_bytes() for path in voice.sliced.iterdir() if path.suffix == ".wav"} == before
+
+
+def test_two_threads_may_write_clips_of_one_sound(tmp_path: Path) -> None:
+    data = b"x" * 4_000_000
+    target = tmp_path / f"a_{'0' * 16}.wav"
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(_put, target, data) for _ in range(64)]:
+            done.result()
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+    assert target.read_bytes() == data
