@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.serve import bind, url_of, wants_browser
+from cli.serve import bind, read_token, url_of, wants_browser
 from core.errors import BadInput
 from core.settings import load_settings
 
@@ -60,3 +60,16 @@ def test_no_browser_under_ci(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     if os.name == "posix" and os.uname().sysname == "Linux":
         assert not wants_browser(options), "a server without a screen"
+
+
+def test_the_token_may_lie_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "token 令牌"
+    file.write_text("  a secret \nsecond line\n", encoding="utf-8")
+    assert read_token(file) == "a secret"
+    with pytest.raises(BadInput, match="both"):
+        read_token(file, "other")
+    file.write_text("\n")
+    with pytest.raises(BadInput, match="empty"):
+        read_token(file)
+    with pytest.raises(BadInput, match="cannot be read"):
+        read_token(tmp_path / "none")
