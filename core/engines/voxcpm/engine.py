@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.engines.voxcpm.adapters import Adapter, Adapters
 from core.engines.voxcpm.decoder import StreamingDecoder
 from core.engines.voxcpm.generation import Generation, latents_of
 from core.engines.voxcpm.loading import Network, load_network, out_of_memory
@@ -23,7 +24,7 @@ from core.speech.options import MAX_SEED
 from core.speech.prompt import ReferenceClip
 from core.speech.sentences import Sentence
 
-_WINDOW_PATCHES = 16  # decoded at once when nobody waits for the first sound
+_WINDOW_PATCHES = 8  # decoded at once when nobody waits for the first sound
 
 
 def load(folder: Path, device: str = "cpu") -> "VoxEngine":
@@ -41,6 +42,7 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
         self._net: Network | None = net
         self._turn = threading.Lock()
         self._sessions: set[VoxSession] = set()
+        self._adapters = Adapters()
 
     @property
     def net(self) -> Network:
@@ -68,7 +70,11 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
         """Weights and what the running sessions remember; 0 after `unload`."""
         if self._net is None:
             return 0
-        return self._net.memory_bytes + sum(session.memory_bytes for session in list(self._sessions))
+        return (
+            self._net.memory_bytes
+            + self._adapters.memory_bytes
+            + sum(session.memory_bytes for session in list(self._sessions))
+        )
 
     def prompt(
         self, clip: ReferenceClip | None, reference: ReferenceClip | None = None, cache: Path | None = None
@@ -95,7 +101,10 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
         return VoxPrompt(sentences.clean(clip.text) if clip else "", audio, voice)
 
     def session(self, options: VoxOptions, prompt: VoxPrompt | None = None) -> "VoxSession":
-        """A new request. Raises BadInput for settings that contradict the prompt or the model."""
+        """A new request.
+
+        Raises BadInput for settings that contradict the prompt or the model, ModelFileError for a LoRA of another one.
+        """
         if options.description and (not self.net.is_v2 or (prompt is not None and prompt.audio is not None)):
             raise BadInput(
                 "A description of the voice works with VoxCPM 2 only, and not beside a clip with transcript: it would "
@@ -103,20 +112,24 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
                 "Leave the description out, or give the clip as a reference without transcript.",
                 where="description",
             )
-        return VoxSession(self, options.seeded(), prompt)
+        adapter = None
+        if options.lora:
+            with self.turn():
+                adapter = self._adapters.load(self.net, Path(options.lora).expanduser())
+        return VoxSession(self, options.seeded(), prompt, adapter)
 
     def unload(self) -> None:
         """Free the memory. Raises Conflict while sessions run."""
         if self._sessions:
             raise Conflict("The model is speaking.", "Wait for it or cancel it, then unload it.")
-        self._net = None
+        self._net, self._adapters = None, Adapters()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        """The model for one step of one session."""
-        with self._turn:
+    def turn(self, adapter: Adapter | None = None) -> Iterator[None]:
+        """The model for one step of one session, with the session's LoRA."""
+        with self._turn, self._adapters.on(adapter):
             try:
                 yield
             except torch.OutOfMemoryError as err:
@@ -140,12 +153,14 @@ class VoxSession(Session):
     prompt the first sentence becomes the prompt of the others.
     """
 
-    def __init__(self, engine: VoxEngine, options: VoxOptions, prompt: VoxPrompt | None) -> None:
+    def __init__(
+        self, engine: VoxEngine, options: VoxOptions, prompt: VoxPrompt | None, adapter: Adapter | None
+    ) -> None:
         super().__init__()
         assert options.seed is not None
         self.seed = options.seed
         self.warnings: list[str] = []
-        self._engine, self._options, self._prompt = engine, options, prompt
+        self._engine, self._options, self._prompt, self._adapter = engine, options, prompt, adapter
         self._state: tuple[Generation, StreamingDecoder] | None = None
         self._used = False
 
@@ -218,8 +233,8 @@ class VoxSession(Session):
             patches.append(patch)
             waiting.append(patch)
             if len(waiting) == size or ends:
-                with self._engine.turn(), torch.inference_mode():
-                    audio = decoder(latents_of(torch.stack(waiting))).cpu().numpy()
+                with self._engine.turn():
+                    audio = _decoded(decoder, waiting, size)
                 waiting.clear()
                 yield audio, ends
         if bad:
@@ -242,13 +257,13 @@ class VoxSession(Session):
         noise = torch.Generator().manual_seed(seed)
         spoken = f"({self._options.description}){text}" if self._options.description else text
         self.check()
-        with self._engine.turn():
+        with self._engine.turn(self._adapter):
             generation = Generation(self._engine.net, spoken, self._prompt, self._options, noise)
             self._state = generation, StreamingDecoder(self._engine.net.model.audio_vae, noise)
         ends = False
         while not ends:
             self.check()
-            with self._engine.turn():
+            with self._engine.turn(self._adapter):
                 patch, ends = generation.step()
             yield generation, patch, ends
 
@@ -256,10 +271,21 @@ class VoxSession(Session):
         """A decoder that has heard the end of the prompt, as if the sentence went on from it."""
         assert self._state is not None
         decoder = self._state[1]
-        if generation.context is not None:
-            with self._engine.turn(), torch.inference_mode():
-                decoder(generation.context)
+        context = generation.context
+        if context is not None:
+            with self._engine.turn():
+                _decoded(decoder, list(context), _WINDOW_PATCHES)
         return decoder
 
     def _forget(self) -> None:
         self._state = None
+
+
+@torch.inference_mode()
+def _decoded(decoder: StreamingDecoder, patches: list[Tensor], size: int) -> NDArray[np.float32]:
+    """The sound of patches [P, D]: `size` at once, or else one by one.
+
+    Only two lengths ever reach the convolutions, whose CPU kernels are made anew, slowly, for each other length.
+    """
+    whole = [patches] if len(patches) == size else [[patch] for patch in patches]
+    return np.concatenate([decoder(latents_of(torch.stack(part))).cpu().numpy() for part in whole])

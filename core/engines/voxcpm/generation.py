@@ -138,10 +138,10 @@ class Generation:
 
     @property
     def context(self) -> Tensor | None:
-        """The end of the prompt as latents [1, D, n], for the decoder; None without one."""
+        """The last patches of the prompt [n, P, D], for the decoder; None without one."""
         if self.prompt is None or self.prompt.audio is None:
             return None
-        return latents_of(self.prompt.audio[-_CONTEXT[self.net.architecture] :]).to(self.net.device)
+        return self.prompt.audio[-_CONTEXT[self.net.architecture] :].to(self.net.device)
 
     @property
     def memory_bytes(self) -> int:

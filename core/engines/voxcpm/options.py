@@ -4,8 +4,6 @@ from pydantic import Field
 
 from core.speech.options import SpeechOptions
 
-REFERENCE_ROOM = 4096
-
 
 class VoxOptions(SpeechOptions):
     """Settings of one request."""
@@ -23,4 +21,5 @@ class VoxOptions(SpeechOptions):
     description: str = Field(
         default="", max_length=500, description="VoxCPM 2 without a transcript: how the voice should sound"
     )
+    lora: str = Field(default="", description="folder of a LoRA that was trained from this model")
     patches_a_chunk: int = Field(default=1, ge=1, le=64, description="streaming: patches in one chunk")
