@@ -21,7 +21,7 @@ from core.training.runs import Run, RunInfo, create_run
 from ui.pages.training import clone_html, overrule_html
 from ui.run_view import plots_html, run_head
 from ui.texts import texts
-from ui.training.blind import earlier_html, question_html, result_html, side_of
+from ui.training.blind import earlier_html, question_html, result_html, side_of, two_sides
 from ui.training.checkpoints import checkpoints_html, suggestion_html
 from ui.training.routes import blind_url, probe_url, router
 from ui.training.runs import diff_html, megabytes, runs_table
@@ -197,6 +197,14 @@ def test_a_blind_test_of_two_runs_stays_blind_until_the_end(studio: Studio, clie
     assert "3.1 %" in html, "two sides of six in a row: 2 / 64"
     assert T("listening.result") in earlier_html(T, [("red", closed)])
     assert "blue, 第 20 步" in earlier_html(texts("zh"), [("red", closed)])
+
+
+def test_the_form_offers_two_different_checkpoints() -> None:
+    assert two_sides([], None, None) == (None, None)
+    assert two_sides(["10 r"], None, None) == ("10 r", None)
+    assert two_sides(["20 r", "10 r"], "10 r", None) == ("10 r", "20 r"), "what was there before the second came"
+    assert two_sides(["30 r", "20 r"], "10 r", "30 r") == ("20 r", "30 r"), "one was removed"
+    assert two_sides(["30 r", "20 r", "10 r"], "10 r", "20 r") == ("10 r", "20 r")
 
 
 def test_runs_of_other_clips_cannot_be_compared(studio: Studio) -> None:

@@ -84,8 +84,7 @@ def _wire_parts(ctx: Context, sides: tuple[gr.Dropdown, gr.Dropdown], question: 
     def sides_render(scene: Scene) -> list[Any]:
         choices = side_choices(ctx, [run.name for run in voice_runs(ctx, scene)])
         values = [value for _, value in choices]
-        now = [scene.values[name] for name in ("blind.a", "blind.b")]
-        kept = [one if one in values else (values[i] if len(values) > i else None) for i, one in enumerate(now)]
+        kept = two_sides(values, scene.values["blind.a"], scene.values["blind.b"])
         return [gr.update(choices=choices, value=value) for value in kept]
 
     def key(scene: Scene) -> Hashable:
@@ -107,6 +106,12 @@ def _wire_parts(ctx: Context, sides: tuple[gr.Dropdown, gr.Dropdown], question: 
         Part(list(sides), saved, sides_render, page="training"),
         Part([question, table], key, render, page="training"),
     ]
+
+
+def two_sides(values: Sequence[str], a: str | None, b: str | None) -> tuple[str | None, str | None]:
+    """What was chosen as far as it is still there; else the newest, and never the same twice."""
+    a = a if a in values else next((one for one in values if one != b), None)
+    return a, b if b in values and b != a else next((one for one in values if one != a), None)
 
 
 def side_of(value: str) -> tuple[str, int]:
