@@ -162,7 +162,7 @@ def test_async_text_with_pauses_and_a_disconnect(engine: CosyEngine) -> None:
 
 def test_cancelled_sessions_stop(engine: CosyEngine) -> None:
     session = opened(engine)
-    stream = session.stream([TEXT])
+    stream = session.stream([TEXT * 4])
     next(stream)
     session.cancel()
     with pytest.raises(Cancelled):
