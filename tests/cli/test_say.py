@@ -86,7 +86,7 @@ def test_voices_and_clips(say: Say, model: Path, tmp_path: Path, workspace: Path
     alone = say(TEXT, *out, "--prompt-audio", str(clip_file))
     assert alone["prompt"]["text"] == ""
     voice = VoiceStore(workspace / "voices").create("安娜")
-    voice.sliced.mkdir(parents=True)
+    voice.sliced.mkdir(parents=True, exist_ok=True)
     (voice.sliced / "c.wav").write_bytes(clip_file.read_bytes())
     ClipTable(voice).save(
         [Clip("c", "sliced_audio/c.wav", "r", 0, 3, 3.0, -20, -3, 30.0, 0.0, "0" * 64, text="Hi fox.")]
