@@ -16,6 +16,13 @@ from core import __version__
 if TYPE_CHECKING:
     from core.studio import Studio
 
+_ABOUT = f"""Characters, training, speech and conversion over HTTP.
+
+Errors are `{{"ok": false, "error": {{code, message, hint, where}}, "detail"}}`. Beyond loopback every request shows the
+token: `Authorization: Bearer TOKEN`.
+
+{tts_socket.__doc__}"""
+
 
 def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str, ...] = ()) -> FastAPI:
     """The application over `studio`.
@@ -23,7 +30,7 @@ def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str
     Light: nothing here imports torch or Gradio; the page builds itself in a thread once the server runs, so
     `/health` answers at once. `allowed_hosts` are further names under which this server is reached (`*` as wildcard).
     """
-    app = FastAPI(title="Timbre Studio", version=__version__, docs_url="/docs", redoc_url="/redoc")
+    app = FastAPI(title="Timbre Studio", version=__version__, docs_url="/docs", redoc_url="/redoc", description=_ABOUT)
     started = time.monotonic()
     errors.install(app)
 

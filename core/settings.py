@@ -57,7 +57,9 @@ class Settings(BaseModel):
     max_upload_mb: int = Field(4096, ge=1, description="largest file taken, MiB")
     max_upload_files: int = Field(2000, ge=1, description="most files taken at once")
     max_decode_hours: float = Field(24.0, gt=0, allow_inf_nan=False, description="longest recording taken, hours")
-    speech_model: str = Field("", description="folder of the speech model that the HTTP service takes first")
+    speech_model: str = Field(
+        "", description="folder of the speech model the HTTP service takes first; ENGINE:FOLDER if not VoxCPM"
+    )
     max_speech: int = Field(4, ge=1, le=256, description="texts spoken at once over HTTP; others wait")
     max_speech_queue: int = Field(64, ge=0, le=10000, description="texts that may wait over HTTP; more get 429")
     max_speech_per_client: int = Field(64, ge=1, le=10000, description="texts of one client, spoken and waiting")

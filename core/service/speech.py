@@ -96,12 +96,14 @@ class SpeechService:
 
         Never by a path: these names come from clients.
         """
-        from core.speech.registry import find_model
+        from core.speech.registry import ENGINES, find_model
 
         if any(char in model for char in "/\\") or ".." in model:
             raise BadInput("A model is named, not given as a path.", "List them: /v1/models.", where="model")
-        own = self.settings.speech_model
-        if own and model in ("", Path(own).name):
+        engine, _, own = self.settings.speech_model.partition(":")
+        if engine not in ENGINES:  # a folder alone; on Windows its drive has the colon
+            engine, own = "voxcpm", self.settings.speech_model
+        if own and name == engine and model in ("", Path(own).name):
             return find_model(name, self.settings, own)
         return find_model(name, self.settings, model)
 
@@ -225,6 +227,8 @@ class Speaking:
         try:
             with self._service.open(self._request) as session:
                 self._session, self.seed, self.warnings = session, session.seed, session.warnings
+                if self._stop.is_set():  # closed while the model was loading
+                    raise Cancelled()
                 with contextlib.closing(session.stream(self._text, live=self._request.live)) as chunks:
                     for chunk in chunks:
                         self.engine_s = self.engine_s or time.monotonic() - began
