@@ -146,7 +146,7 @@ def _said(sheet: Sheet, flow: Flow) -> _Said:
     """Inputs by their kind: integers are tokens, a row as long as a speaker's is one, a prompt's mel is called so."""
     tokens = prompt = torch.empty(1, 0, dtype=torch.long)
     embedding, mel = torch.zeros(1, flow.config.spk_embed_dim), torch.empty(1, flow.config.output_size, 0)
-    for name in list(sheet.values):
+    for name in sheet.left():
         value = sheet.values[name]
         if not value.is_floating_point():
             value = sheet.given(name).reshape(1, -1).long()
