@@ -1,8 +1,8 @@
 """`python -m benchmarks voxcpm [--model FOLDER] [--device cpu]`: our session beside the bare package.
 
-Without --model: tiny random weights in the real format. What is measured is time and memory, not sound; where the
-difference of the sound is not 0, that is the seams that the package leaves when it streams VoxCPM 0.5B and 1.5. Both load the same folder and say the
-same text for the same number of patches; they take turns, so that the load of the machine falls on both.
+Without --model: tiny random weights in the real format. Time and memory are measured, not sound; where the difference
+of the sound is not 0, that is the seams that the package leaves when it streams VoxCPM 0.5B and 1.5. Both load the same
+folder, say the same text for the same number of patches, and take turns, so that the machine's load falls on both.
 """
 
 import argparse
