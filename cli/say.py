@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.common import add_command, add_device, add_set, given, open_studio, parse_set, run_job
+from cli.common import add_command, add_device, add_set, given, named_path, open_studio, parse_set, run_job
 from cli.output import duration
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument("--stream", action="store_true", help="make it in the small chunks of a live stream")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed says it the same way")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="result: .wav, .flac or .mp3")
+    parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="result: .wav, .flac or .mp3")
     add_set(parser, "the engine")
     add_device(parser)
 
