@@ -166,6 +166,7 @@ def _serve(
         lifespan="on",
     )
     server = uvicorn.Server(config)
+    sys.setswitchinterval(0.0005)  # speech engines compute in threads beside the event loop, which must not wait 5 ms
 
     def stop(_signal: int, _frame: object) -> None:
         # uvicorn raises the signal again once it has closed: then there is nothing left to do but return.
