@@ -116,7 +116,7 @@ def test_train_stop_resume_compare_vote(page: Any, studio: Any, do: Any, voice: 
     assert "Traceback" not in studio.log.read_text("utf-8", "replace")
 
 
-def test_clone_difference_delete(page: Any, studio: Any, do: Any, voice: str) -> None:
+def test_clone_and_delete(page: Any, studio: Any, do: Any, voice: str) -> None:
     do.open(page, studio.url, "training")
     tab(page, "Runs")
     row = page.locator("#runs tbody tr >> nth=0")
