@@ -19,6 +19,12 @@ PALETTE: dict[str, tuple[str, str]] = {
     "ok": ("#256b45", "#6cbf8f"),
     "warn": ("#8a5a00", "#d8ab55"),
     "bad": ("#a83232", "#e58080"),
+    # Curves drawn over the accent's; told apart by their dashes as well.
+    "curve-a": ("#b0621b", "#d8935a"),
+    "curve-b": ("#3f8350", "#72b583"),
+    "curve-c": ("#a3437f", "#d087b4"),
+    "curve-d": ("#6f5bb8", "#a596dc"),
+    "curve-e": ("#7a7526", "#b8b263"),
 }
 
 SYSTEM_FONT = (

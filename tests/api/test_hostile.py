@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import pickle
 import zipfile
 from pathlib import Path
 
@@ -18,13 +17,8 @@ UPLOAD = "/api/v1/characters/bob/audio/upload"
 TYPE = "multipart/form-data; boundary=b"
 
 
-class Bomb:
-    """A pickle that would leave a mark."""
-
-    def __reduce__(self) -> tuple[object, ...]:
-        import os
-
-        return os.system, ("touch /tmp/timbre-was-here",)
+BOMB = b"cos\nsystem\n(S'touch /tmp/timbre-was-here'\ntR."
+"""A pickle that would leave a mark, written by hand: nothing in this tree imports pickle."""
 
 
 def zip_bomb() -> bytes:
@@ -54,7 +48,7 @@ BODIES = {
     "bytes for a name": b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xff\xfe\0.wav"\r\n\r\nx\r\n'
     b"--b--",
     "encoded path": part("Content-Disposition: form-data; name=\"file\"; filename*=UTF-8''..%2F..%2Fescape.wav"),
-    "pickle": part('Content-Disposition: form-data; name="file"; filename="m.pth"', pickle.dumps(Bomb())),
+    "pickle": part('Content-Disposition: form-data; name="file"; filename="m.pth"', BOMB),
     "archive": part('Content-Disposition: form-data; name="file"; filename="a.zip"', zip_bomb()),
     "playlist": part('Content-Disposition: form-data; name="file"; filename="a.m3u8"',
                      b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"),

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from core.engines.voxcpm.loading import load_network
 from core.errors import ModelFileError, StudioError
+from core.models.safe_load import load_checkpoint
 from tests.engines.voxcpm.conftest import ARCHITECTURES
 
 
@@ -71,7 +72,7 @@ def test_tensors_that_do_not_fit(copy: Path, change: Callable[[dict[str, torch.T
 
 
 def test_vae_tensors_are_checked_too_and_the_boundaries_may_be_missing(copy: Path) -> None:
-    vae = torch.load(copy / "audiovae.pth", weights_only=True)["state_dict"]
+    vae = load_checkpoint(copy / "audiovae.pth")["state_dict"]
     del vae["decoder.sr_bin_boundaries"]
     torch.save(vae, copy / "audiovae.pth")
     assert load_network(copy).model.audio_vae.decoder.sr_bin_boundaries.tolist() == [20000, 30000, 40000]
