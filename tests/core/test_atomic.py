@@ -124,7 +124,7 @@ except OSError as err:
 """
     parent = tmp_path
     while parent != parent.parent:  # pytest's own folders are closed to others
-        if os.getuid() == 0 and parent.stat().st_mode & 0o005 != 0o005 and parent.name.startswith("pytest"):
+        if os.getuid() == 0 and parent.stat().st_mode & 0o005 != 0o005 and parent.name.startswith(("pytest", "popen")):
             parent.chmod(0o755)
         parent = parent.parent
     answer = run_child(code, str(folder))

@@ -24,6 +24,7 @@ def test_pieces_add_up_to_the_whole(speed: float, cuts: list[int]) -> None:
     torch.testing.assert_close(run(speed, cuts), whole, atol=1e-6, rtol=0)
     if speed != 1.0:
         assert whole.shape[2] == int(41 / speed)
+    if whole.shape[2] != 41:  # at equal lengths torch copies, whatever the scale
         expected = torch.nn.functional.interpolate(
             MEL, scale_factor=1 / speed, mode="linear", recompute_scale_factor=False
         )
