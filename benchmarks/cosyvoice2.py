@@ -108,3 +108,26 @@ def _again_s(flow: Flow, prompt: Prompt, seconds: int) -> float:
     started = _clock(str(flow.device))
     flow.mel(tokens, prompt, block=True)
     return round(_clock(str(flow.device)) - started, 3)
+
+
+def markdown(figures: dict[str, Any]) -> str:
+    """The page of docs/results: time a block beside solving all again."""
+    again = figures["solving_all_again_s"]
+    rows = [f"| {block['at_s']} | {block['s']:.2f} | {block['flow_s']:.2f} |" for block in figures["blocks"]]
+    return "\n".join(
+        [
+            f"Random weights of the real size on {figures['device']}, {figures['threads']} threads. First chunk after "
+            f"{figures['first_chunk_s']:.2f} s (the speaker's prompt alone {figures['prepare_prompt_s']:.2f} s), real-time "
+            f"factor {figures['rtf']:.2f}, {figures.get('language_model_ms_a_token', float('nan')):.0f} ms a token of the "
+            "language model.",
+            "",
+            "| second of the stream | block of a second takes, s | of it the flow, s |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "Solving the whole prefix again, as upstream does, for the last block of a stream of so much: "
+            + ", ".join(f"{name} {value:.1f} s" for name, value in again.items())
+            + ".",
+            "",
+        ]
+    )
