@@ -117,9 +117,9 @@ def markdown(figures: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"Random weights of the real size on {figures['device']}, {figures['threads']} threads. First chunk after "
-            f"{figures['first_chunk_s']:.2f} s (the speaker's prompt alone {figures['prepare_prompt_s']:.2f} s), real-time "
-            f"factor {figures['rtf']:.2f}, {figures.get('language_model_ms_a_token', float('nan')):.0f} ms a token of the "
-            "language model.",
+            f"{figures['first_chunk_s']:.2f} s (the speaker's prompt alone {figures['prepare_prompt_s']:.2f} s), "
+            f"real-time factor {figures['rtf']:.2f}, {figures.get('language_model_ms_a_token', float('nan')):.0f} ms "
+            "a token of the language model.",
             "",
             "| second of the stream | block of a second takes, s | of it the flow, s |",
             "|---|---|---|",
