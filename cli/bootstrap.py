@@ -52,6 +52,7 @@ class Plan:
         self.torch_index = environ.get("TIMBRE_LAUNCH_TORCH_INDEX", "").strip()
         self.main = self.folder / ("requirements-test.txt" if test else "requirements.txt")
         self.optional = self.folder / "requirements-optional.txt"
+        self.alone = self.folder / "requirements-alone.txt"
         self.constraints = self.folder / "constraints.txt"
         self.kind = "test" if test else "run"
 
@@ -64,7 +65,7 @@ class Plan:
         """Digest of everything that decides what gets installed; a second start compares it and goes on."""
         digest = hashlib.sha256()
         # Both kinds read requirements.txt: the test extras include it.
-        for path in (self.folder / "requirements.txt", self.main, self.optional, self.constraints):
+        for path in (self.folder / "requirements.txt", self.main, self.optional, self.alone, self.constraints):
             digest.update(path.name.encode() + b"\0" + (path.read_bytes() if path.is_file() else b"-") + b"\0")
         here = (sys.version_info[:2], sys.platform, platform.machine(), self.torch_index)
         digest.update(repr(here).encode())
@@ -149,7 +150,7 @@ def pip(plan: Plan, arguments: Sequence[str | Path]) -> int:
 
 
 def optional_lines(path: Path) -> list[str]:
-    """The requirements of the optional file, one each."""
+    """The requirements of a file whose lines are installed one by one."""
     if not path.is_file():
         return []
     lines = (line.split(" #")[0].strip() for line in path.read_text("utf-8").splitlines())
@@ -171,9 +172,10 @@ def install(plan: Plan) -> None:
             f"The installation did not finish (pip exit code {code}; its own words are above). Check the network and "
             f"the disk, then start {START} again: it goes on where it stopped."
         )
-    for line in optional_lines(plan.optional):
-        if pip(plan, ["--quiet", line]) != 0:
-            say(f"Left out: {line}. The rest works; requirements-optional.txt says what this one is for.")
+    for file, words in ((plan.optional, ["--quiet"]), (plan.alone, ["--quiet", "--no-deps"])):
+        for line in optional_lines(file):
+            if pip(plan, [*words, line]) != 0:
+                say(f"Left out: {line}. The rest works; {file.name} says what this one is for.")
     before.update({plan.kind: plan.wanted(), "python": platform.python_version()})
     if plan.kind == "test":
         before["run"] = Plan({**os.environ}).wanted()

@@ -24,14 +24,14 @@ print(json.dumps({"args": sys.argv[1:], "version": tinything.VERSION, "prefix": 
 """
 
 
-def make_wheel(folder: Path, name: str, version: str, files: dict[str, str]) -> Path:
+def make_wheel(folder: Path, name: str, version: str, files: dict[str, str], requires: str = "") -> Path:
     """A wheel as small as they come: `files` and the three metadata files that pip asks for."""
     folder.mkdir(parents=True, exist_ok=True)
     info = f"{name}-{version}.dist-info"
     path = folder / f"{name}-{version}-py3-none-any.whl"
     content = {
         **files,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{inner},,\n" for inner in [*content, f"{info}/RECORD"])
@@ -137,6 +137,17 @@ def test_changed_requirements_are_installed(copy: Copy) -> None:
     assert json.loads(ran.stdout)["version"] == "2.0"
     assert "Left out: notthere==1.0" in ran.stderr
     assert copy.start().stderr == "", "what was left out is not tried at every start"
+
+
+def test_what_is_installed_alone_brings_nothing_with_it(copy: Copy, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "hermit", "1.0", {"hermit.py": ""}, requires="Requires-Dist: notthere\n")
+    copy.require("tinything")
+    (copy.root / "requirements-alone.txt").write_text(f"hermit @ {wheel.as_uri()}  # why\n", "utf-8")
+    ran = copy.start()
+    assert (ran.returncode, "Left out" in ran.stderr) == (0, False), ran.stderr
+    python = copy.root / ".venv" / "bin" / "python"
+    assert subprocess.run([python, "-c", "import hermit"], check=False).returncode == 0
+    assert copy.start().stderr == ""
 
 
 def test_cut_short_installation_goes_on(copy: Copy, tmp_path: Path) -> None:

@@ -55,5 +55,10 @@ def test_this_environment_is_the_tested_one() -> None:
     assert not differ
 
 
+def test_what_is_installed_alone_is_exact() -> None:
+    for requirement in read_requirements(REPO_ROOT / "requirements-alone.txt"):
+        assert [spec.operator for spec in requirement.specifier] == ["=="], f"{requirement} is not exact"
+
+
 def test_disk_need_is_named() -> None:
     assert re.search(r"^# disk-gb: \d+$", (REPO_ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE)

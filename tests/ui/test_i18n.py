@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from core.dataset.verdict import REASONS
 from core.errors import BadInput
+from core.jobs.handlers import HANDLERS
+from core.paths import REPO_ROOT
 from ui.texts import I18N_DIR, LANGUAGES, pick_language, texts
 
 UI = Path(__file__).resolve().parents[2] / "ui"
@@ -99,3 +102,13 @@ def test_errors_say_their_kind_in_the_language() -> None:
 ])
 def test_language_order(setting: str, cookie: str | None, accept: str | None, expected: str) -> None:
     assert pick_language(setting, cookie, accept) == expected
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_kind_of_job_reason_and_check_has_words(language: str) -> None:
+    words = json.loads((REPO_ROOT / "ui" / "i18n" / f"{language}.json").read_text("utf-8"))
+    assert not [kind for kind in HANDLERS if f"job.{kind}" not in words]
+    assert not [reason for reason in REASONS if f"reason.{reason}" not in words]
+    checks = re.findall(r'Check\(\s*"([a-z ]+)"', (REPO_ROOT / "core" / "training" / "preflight.py").read_text("utf-8"))
+    assert len(checks) > 10
+    assert not [name for name in checks if f"check.{name}" not in words]
