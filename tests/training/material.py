@@ -22,6 +22,20 @@ from core.settings import Settings
 RATE_HZ = 44100
 DIM = 24
 
+TINY_RUN: dict[str, object] = {
+    "preset": "lite",
+    "steps": 3,
+    "batch_size": 2,
+    "segment_frames": 8,
+    "encoder": "bands",
+    "pitch": "dio",
+    "save_every_steps": 2,
+    "log_every_steps": 1,
+    "adversarial_from_step": 99,
+    "measures": False,
+}
+"""Options of a run that ends in seconds; needs `register_encoder` and `small_config`."""
+
 
 class BandEncoder(ContentEncoder):
     """Log energies of 24 bands, 50 a second: a content encoder that needs no weights."""

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -10,37 +9,13 @@ from core.dataset.voices import Voice
 from core.engines.sovits import train
 from core.errors import BadInput, Conflict, NotFound
 from core.jobs.context import ForegroundContext
-from core.settings import Settings, load_settings
+from core.settings import Settings
 from core.training import generations, reproduce
 from core.training.desk import TrainingDesk
 from core.training.runs import RunInfo, list_runs, open_run, own_process
-from tests.training.material import make_voice, register_encoder, small_config
+from tests.training.material import TINY_RUN
 
-BASE = {
-    "preset": "lite",
-    "steps": 3,
-    "batch_size": 2,
-    "segment_frames": 8,
-    "encoder": "bands",
-    "pitch": "dio",
-    "save_every_steps": 2,
-    "log_every_steps": 1,
-    "adversarial_from_step": 99,
-    "measures": False,
-}
-
-
-@pytest.fixture
-def settings(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    register_encoder(monkeypatch)
-    monkeypatch.setattr(train, "preset", lambda name, **_: small_config(name))
-    monkeypatch.setattr(train, "verify_in_fresh_process", lambda folder, example: {})
-    return load_settings({"workspace": workspace, "device": "cpu", "threads": 1}, env={})
-
-
-@pytest.fixture
-def voice(settings: Settings) -> Voice:
-    return make_voice(settings)
+BASE = TINY_RUN
 
 
 def weights(settings: Settings, run: str) -> dict[str, bytes]:

@@ -1,7 +1,6 @@
 """A run's start and end as run.json tells them; what a resume may change; one process at a time."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -9,40 +8,16 @@ from core.dataset.voices import Voice
 from core.engines.sovits import train
 from core.errors import BadInput, Conflict
 from core.jobs.context import ForegroundContext
-from core.settings import Settings, load_settings
+from core.settings import Settings
 from core.studio import Studio
 from core.training.alive import RunLock
 from core.training.generations import sha256_of
 from core.training.health import OutOfMemory
 from core.training.runs import RunInfo, create_run, list_runs, open_run
 from core.training.session import guarded, resume_params
-from tests.training.material import make_voice, register_encoder, small_config
+from tests.training.material import TINY_RUN
 
-BASE = {
-    "preset": "lite",
-    "steps": 3,
-    "batch_size": 4,
-    "segment_frames": 8,
-    "encoder": "bands",
-    "pitch": "dio",
-    "save_every_steps": 2,
-    "log_every_steps": 1,
-    "adversarial_from_step": 99,
-    "measures": False,
-}
-
-
-@pytest.fixture
-def settings(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    register_encoder(monkeypatch)
-    monkeypatch.setattr(train, "preset", lambda name, **_: small_config(name))
-    monkeypatch.setattr(train, "verify_in_fresh_process", lambda folder, example: {})
-    return load_settings({"workspace": workspace, "device": "cpu", "threads": 1}, env={})
-
-
-@pytest.fixture
-def voice(settings: Settings) -> Voice:
-    return make_voice(settings)
+BASE = {**TINY_RUN, "batch_size": 4}
 
 
 def test_after_running_out_of_memory_the_offer_goes_on(
