@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from core.errors import Cancelled, StudioError
+from core.errors import Cancelled, Conflict, StudioError
 from core.speech.chunk import Chunk, Speech, joined
 from core.speech.options import SpeechOptions
 from core.speech.prompt import ReferenceClip
@@ -60,6 +60,18 @@ class Session(ABC):
 
     def __init__(self) -> None:
         self._stop = threading.Event()
+        self._used = False
+
+    def begin(self) -> None:
+        """Called by `stream`: a session serves one request. Raises Conflict the second time."""
+        if self._used:
+            raise Conflict("This session has spoken.", "Open another session for another request.")
+        self._used = True
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it remembers while it speaks."""
+        return 0
 
     @property
     @abstractmethod

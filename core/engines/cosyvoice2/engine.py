@@ -1,6 +1,5 @@
 """CosyVoice2 and Fun-CosyVoice3 as a speech engine: one loaded model, any number of sessions."""
 
-import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from core.speech.chunk import Chunk
 from core.speech.engine import Capabilities, Engine, Session, Text
 from core.speech.options import MAX_SEED
 from core.speech.prompt import ReferenceClip
+from core.speech.running import RunningSessions
 
 _ASSISTANT = f"You are a helpful assistant.{END_OF_PROMPT}"  # version 3 wants it before the clip's words
 
@@ -35,8 +35,7 @@ class CosyEngine(Engine[CosyOptions, Speaker]):
 
     def __init__(self, model: Model) -> None:
         self._model: Model | None = model
-        self._lock = threading.Lock()
-        self.sessions: set[CosySession] = set()
+        self.sessions = RunningSessions()
 
     @property
     def model(self) -> Model:
@@ -64,7 +63,7 @@ class CosyEngine(Engine[CosyOptions, Speaker]):
         """Weights and what the running sessions remember; 0 after `unload`."""
         if self._model is None:
             return 0
-        return self._model.memory_bytes + sum(session.memory_bytes for session in list(self.sessions))
+        return self._model.memory_bytes + self.sessions.memory_bytes
 
     @property
     def presets(self) -> dict[str, Speaker]:
@@ -110,10 +109,10 @@ class CosyEngine(Engine[CosyOptions, Speaker]):
 
     def unload(self) -> None:
         """Free the memory. Raises Conflict while sessions run."""
-        with self._lock:
-            if self.sessions:
-                raise Conflict("The model is speaking.", "Wait for it or cancel it, then unload it.")
-            self._model = None
+        self.sessions.release(self._free)
+
+    def _free(self) -> None:
+        self._model = None
 
 
 class CosySession(Session):
@@ -130,7 +129,6 @@ class CosySession(Session):
         self.warnings: list[str] = []
         self._engine, self._options, self._speaker = engine, options, speaker
         self._utterance: Utterance | None = None
-        self._used = False
         self._said, self._continues = self._way()
 
     def _way(self) -> tuple[list[int], bool]:
@@ -168,23 +166,20 @@ class CosySession(Session):
 
     def stream(self, text: Text, *, live: bool = True) -> Generator[Chunk, None, None]:
         """Chunks as they are made. See the base class."""
-        if self._used:
-            raise Conflict("This session has spoken.", "Open another session for another request.")
-        self._used = True
+        self.begin()
         return self._chunks(text, live=live)
 
     def _chunks(self, text: Text, *, live: bool) -> Generator[Chunk, None, None]:
         number, index, words = 0, 0, ""
-        self._engine.sessions.add(self)
-        try:
-            said = self._whole(text, live) if isinstance(text, str) else self._arriving(text, live)
-            for number, words, audio in said:
-                yield Chunk(audio.numpy(), self.sample_rate_hz, index, number, words)
-                index += 1
-            yield Chunk(np.zeros(0, np.float32), self.sample_rate_hz, index, number, words, True)
-        finally:
-            self._utterance = None
-            self._engine.sessions.discard(self)
+        with self._engine.sessions.counting(self):
+            try:
+                said = self._whole(text, live) if isinstance(text, str) else self._arriving(text, live)
+                for number, words, audio in said:
+                    yield Chunk(audio.numpy(), self.sample_rate_hz, index, number, words)
+                    index += 1
+                yield Chunk(np.zeros(0, np.float32), self.sample_rate_hz, index, number, words, True)
+            finally:
+                self._utterance = None
 
     def _open(self, number: int, *, interleaved: bool, live: bool) -> Utterance:
         self._utterance = Utterance(

@@ -22,6 +22,7 @@ from core.speech.chunk import Chunk
 from core.speech.engine import Capabilities, Engine, Session, Text
 from core.speech.options import MAX_SEED
 from core.speech.prompt import ReferenceClip
+from core.speech.running import RunningSessions
 from core.speech.sentences import Sentence
 
 _WINDOW_PATCHES = 8  # decoded at once when nobody waits for the first sound
@@ -41,7 +42,7 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
     def __init__(self, net: Network) -> None:
         self._net: Network | None = net
         self._turn = threading.Lock()
-        self._sessions: set[VoxSession] = set()
+        self.sessions = RunningSessions()
         self._adapters = Adapters()
 
     @property
@@ -70,11 +71,7 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
         """Weights and what the running sessions remember; 0 after `unload`."""
         if self._net is None:
             return 0
-        return (
-            self._net.memory_bytes
-            + self._adapters.memory_bytes
-            + sum(session.memory_bytes for session in list(self._sessions))
-        )
+        return self._net.memory_bytes + self._adapters.memory_bytes + self.sessions.memory_bytes
 
     def prompt(
         self, clip: ReferenceClip | None, reference: ReferenceClip | None = None, cache: Path | None = None
@@ -120,8 +117,9 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
 
     def unload(self) -> None:
         """Free the memory. Raises Conflict while sessions run."""
-        if self._sessions:
-            raise Conflict("The model is speaking.", "Wait for it or cancel it, then unload it.")
+        self.sessions.release(self._free)
+
+    def _free(self) -> None:
         self._net, self._adapters = None, Adapters()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -135,15 +133,6 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
             except torch.OutOfMemoryError as err:
                 torch.cuda.empty_cache()
                 raise out_of_memory(str(self.net.device)) from err
-
-    @contextlib.contextmanager
-    def running(self, session: "VoxSession") -> Iterator[None]:
-        """Count a session as running."""
-        self._sessions.add(session)
-        try:
-            yield
-        finally:
-            self._sessions.discard(session)
 
 
 class VoxSession(Session):
@@ -162,7 +151,6 @@ class VoxSession(Session):
         self.warnings: list[str] = []
         self._engine, self._options, self._prompt, self._adapter = engine, options, prompt, adapter
         self._state: tuple[Generation, StreamingDecoder] | None = None
-        self._used = False
 
     @property
     def memory_bytes(self) -> int:
@@ -177,9 +165,7 @@ class VoxSession(Session):
 
     def stream(self, text: Text, *, live: bool = True) -> Generator[Chunk, None, None]:
         """Chunks of `patches_a_chunk` patches while they are made. See the base class."""
-        if self._used:
-            raise Conflict("This session has spoken.", "Open another session for another request.")
-        self._used = True
+        self.begin()
         return self._chunks(text, live=live)
 
     def _chunks(self, text: Text, *, live: bool) -> Generator[Chunk, None, None]:
@@ -188,7 +174,7 @@ class VoxSession(Session):
         index = number = 0
         said = ""
         finished = False
-        with self._engine.running(self), contextlib.ExitStack() as cleanup:
+        with self._engine.sessions.counting(self), contextlib.ExitStack() as cleanup:
             cleanup.callback(self._forget)
             for sentence, last in self._sentences(text):
                 said = sentence.text

@@ -182,7 +182,7 @@ def test_a_cancelled_session_leaves_the_next_unchanged(engine: Any) -> None:
     next(left)
     left.close()
     np.testing.assert_array_equal(joined(engine.stream(TEXT, options())), wanted)
-    assert not engine._sessions
+    assert not engine.sessions
 
 
 def test_seeds(engine: Any) -> None:
@@ -292,4 +292,4 @@ def test_async_source_and_chunks(loaded: Callable[[str], Any]) -> None:
     asyncio.run(leave())
     with pytest.raises(BadInput):
         asyncio.run(fail())
-    assert not engine._sessions
+    assert not engine.sessions
