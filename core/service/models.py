@@ -99,35 +99,31 @@ class CharacterInfo(BaseModel):
     is_default: bool = False
 
 
-class AudioProcessingInfo(BaseModel):
+class _Progress(BaseModel):
+    """How far something of a character is. `progress` is 0..100; times are ISO 8601."""
+
+    character_name: str
+    status: Status
+    current_step: str | None = None
+    progress: float = 0.0
+    started_at: str | None = None
+    completed_at: str | None = None
+    error_message: str | None = None
+    job_id: int | None = None
+    eta_s: float | None = None
+
+
+class AudioProcessingInfo(_Progress):
     """How far the audio of a character is. `progress` is 0..100."""
 
-    character_name: str
-    status: Status
-    current_step: str | None = None
-    progress: float = 0.0
-    started_at: str | None = None
-    completed_at: str | None = None
-    error_message: str | None = None
     processed_audio_count: int = 0
-    job_id: int | None = None
-    eta_s: float | None = None
 
 
-class TrainingInfo(BaseModel):
+class TrainingInfo(_Progress):
     """How far the training of a character is. `progress` is 0..100; paths are relative to the character's folder."""
 
-    character_name: str
-    status: Status
-    current_step: str | None = None
-    progress: float = 0.0
-    started_at: str | None = None
-    completed_at: str | None = None
-    error_message: str | None = None
     gpt_model_path: str | None = None
     sovits_model_path: str | None = None
-    job_id: int | None = None
-    eta_s: float | None = None
 
 
 class CheckInfo(BaseModel):
