@@ -11,17 +11,15 @@ import argparse
 import asyncio
 import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks._serving import serving
+
 TARGET_OVERHEAD_MS = 20.0
 _TEXT = "The harbour wakes before the sun, and the first boats slip out past the wall."
 
@@ -78,23 +76,11 @@ class Load:
 def run(args: list[str]) -> dict[str, Any]:
     """Start a server, load it, and measure."""
     options = _options(args)
-    with tempfile.TemporaryDirectory(prefix="timbre api ") as workspace:
-        command = [sys.executable, str(ROOT / "app.py"), "serve", "--api-only", "--no-browser", "--port", "0",
-                   "--workspace", workspace]  # fmt: skip
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            assert process.stdout
-            found = re.search(r"http://\S+", process.stdout.readline())
-            if not found:
-                raise RuntimeError("app.py serve did not start")
-            return asyncio.run(_measure(found.group(0).rstrip("/"), process.pid, options))
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    with (
+        tempfile.TemporaryDirectory(prefix="timbre api ") as workspace,
+        serving("--api-only", "--workspace", workspace) as (url, pid),
+    ):
+        return asyncio.run(_measure(url, pid, options))
 
 
 async def _measure(url: str, pid: int, options: argparse.Namespace) -> dict[str, Any]:

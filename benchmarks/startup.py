@@ -7,20 +7,17 @@ machine it tells more than the clock.
 """
 
 import argparse
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks._serving import serving
+
 TARGET_S = 5.0
 _GIVE_UP_S = 300.0
 
@@ -46,35 +43,12 @@ def wait_for(url: str, started: float) -> float:
 def once() -> dict[str, float]:
     """One start: seconds until each answer, CPU seconds and resident MiB once the page is there."""
     with tempfile.TemporaryDirectory(prefix="timbre startup ") as workspace:
-        command = [
-            sys.executable,
-            str(ROOT / "app.py"),
-            "serve",
-            "--no-browser",
-            "--port",
-            "0",
-            "--workspace",
-            workspace,
-        ]
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            assert process.stdout
-            found = re.search(r"http://\S+", process.stdout.readline())
-            if not found:
-                raise RuntimeError("app.py serve did not start")
-            url = found.group(0).rstrip("/")
+        with serving("--workspace", workspace) as (url, pid):
             answers = {"health_s": wait_for(f"{url}/health", started), "page_s": wait_for(f"{url}/", started)}
-            seen = psutil.Process(process.pid)
+            seen = psutil.Process(pid)
             times, memory = seen.cpu_times(), seen.memory_info()
             return {**answers, "cpu_s": times.user + times.system, "rss_mb": memory.rss / 2**20}
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def run(args: list[str]) -> dict[str, Any]:
