@@ -1,4 +1,4 @@
-"""Labels of the page, one JSON file per language in ``ui/i18n``.
+"""Labels of the page, in ``ui/i18n``: one folder per language, in it one JSON file per page and one for the rest.
 
 Keys are flat and dotted (``dataset.prepare``). English is the reference: a key that another language lacks falls
 back to it, and a key that English lacks too is a programming error and raises ``KeyError``.
@@ -49,9 +49,14 @@ class Texts:
 
 @lru_cache
 def load_table(lang: str) -> dict[str, str]:
-    """All labels of one language as written in its file."""
-    data: dict[str, str] = json.loads((I18N_DIR / f"{lang}.json").read_text(encoding="utf-8"))
-    return data
+    """All labels of one language. ValueError where two of its files define one key."""
+    table: dict[str, str] = {}
+    for path in sorted((I18N_DIR / lang).glob("*.json")):
+        labels: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        if twice := table.keys() & labels.keys():
+            raise ValueError(f"{path} defines again: {sorted(twice)}")
+        table |= labels
+    return table
 
 
 @lru_cache

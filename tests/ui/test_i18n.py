@@ -1,7 +1,6 @@
 """Every label exists in every language, is used, and takes the same values."""
 
 import ast
-import json
 import re
 import string
 from pathlib import Path
@@ -12,7 +11,7 @@ from core.dataset.verdict import REASONS
 from core.errors import BadInput
 from core.jobs.handlers import HANDLERS
 from core.paths import REPO_ROOT
-from ui.texts import I18N_DIR, LANGUAGES, pick_language, texts
+from ui.texts import I18N_DIR, LANGUAGES, load_table, pick_language, texts
 
 UI = Path(__file__).resolve().parents[2] / "ui"
 # Keys put together at run time: a state, a kind of job, an error's code …
@@ -22,7 +21,7 @@ DYNAMIC = ("state.", "job.", "error.", "js.", "reason.", "check.", "nav.", "trai
 
 
 def tables() -> dict[str, dict[str, str]]:
-    return {lang: json.loads((I18N_DIR / f"{lang}.json").read_text("utf-8")) for lang in LANGUAGES}
+    return {lang: load_table(lang) for lang in LANGUAGES}
 
 
 def literal_keys() -> dict[str, str]:
@@ -40,7 +39,9 @@ def literal_keys() -> dict[str, str]:
 def test_languages_have_the_same_keys() -> None:
     both = tables()
     assert set(both["en"]) == set(both["zh"])
-    assert not [f.name for f in I18N_DIR.iterdir() if f.stem not in LANGUAGES]
+    assert {folder.name for folder in I18N_DIR.iterdir()} == set(LANGUAGES)
+    files = {lang: {path.name for path in (I18N_DIR / lang).iterdir()} for lang in LANGUAGES}
+    assert files["en"] == files["zh"]
 
 
 def test_placeholders_agree() -> None:
@@ -106,7 +107,7 @@ def test_language_order(setting: str, cookie: str | None, accept: str | None, ex
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_kind_of_job_reason_and_check_has_words(language: str) -> None:
-    words = json.loads((REPO_ROOT / "ui" / "i18n" / f"{language}.json").read_text("utf-8"))
+    words = load_table(language)
     assert not [kind for kind in HANDLERS if f"job.{kind}" not in words]
     assert not [reason for reason in REASONS if f"reason.{reason}" not in words]
     checks = re.findall(r'Check\(\s*"([a-z ]+)"', (REPO_ROOT / "core" / "training" / "preflight.py").read_text("utf-8"))
