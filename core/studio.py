@@ -223,11 +223,10 @@ class Studio:
     # -- training
 
     def preflight(self, options: Mapping[str, Any]) -> list[Check]:
-        """What stands in the way of a training run with these options (see TrainOptions)."""
-        from core.training.options import parse_options
-        from core.training.preflight import preflight
+        """What stands in the way of a training run with these options (see RunOptions and its engines' own)."""
+        from core.training import engines
 
-        return preflight(self.settings, parse_options(dict(options)))
+        return engines.preflight(self.settings, engines.options_of(dict(options)))
 
     @property
     def training(self) -> "TrainingDesk":
@@ -241,11 +240,11 @@ class Studio:
 
         `overrule` starts it whatever the pre-flight says.
         """
-        from core.training.options import RESUME_MAY_CHANGE, parse_options
+        from core.training.engines import options_of
 
-        parsed = parse_options(dict(options))
+        parsed = options_of(dict(options))
         if parsed.resume:
-            return self.resume(parsed.resume, **{k: v for k, v in options.items() if k in RESUME_MAY_CHANGE})
+            return self.resume(parsed.resume, **{k: v for k, v in options.items() if k in parsed.may_change})
         self._voices.get(parsed.voice)
         for check in self.preflight(options):
             if check.verdict == "fail" and not overrule:
@@ -253,7 +252,7 @@ class Studio:
         return self._jobs.submit("train", dict(options), parsed.voice)
 
     def resume(self, run: str, **changes: Any) -> Job:
-        """Queue a run to go on from its last checkpoint, with other options (those of RESUME_MAY_CHANGE) if given.
+        """Queue a run to go on from its last checkpoint, with other options (those of `may_change`) if given.
 
         Raises NotFound, BadInput, Conflict (it runs or is queued already).
         """

@@ -34,7 +34,7 @@ HANDLERS: dict[str, Handler] = {
     "prep": Handler("core.dataset.prepare:run_prepare", lane="work"),
     "slice": Handler("core.cutting.slice:run_slice", lane="work"),
     "train": Handler(
-        "core.engines.sovits.train:run_train", lane="train", grace_s=120.0
+        "core.training.engines:run_train", lane="train", grace_s=120.0
     ),  # a step and a save, on a slow disk
     "qa": Handler("core.quality.gate:run_qa", lane="work"),
     "transcribe": Handler("core.transcribe.job:run_transcribe", lane="work"),

@@ -1,41 +1,37 @@
 """What a person chooses for a training run. Light: no torch here, the page and the command line import it."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import BadInput
 
-RESUME_MAY_CHANGE = (
-    "steps",
-    "batch_size",
-    "accumulate",
-    "learning_rate",
-    "precision",
-    "compile",
-    "save_every_steps",
-    "log_every_steps",
-    "probe_every_steps",
-    "measures",
-    "keep",
-    "keep_every_steps",
-    "keep_light",
-)
-"""Options that a run may go on with another value of; all others are what the run is."""
+Options = TypeVar("Options", bound="RunOptions")
 
 
-class TrainOptions(BaseModel):
-    """Settings of one run. Frozen into run.json; every field may be set from the page, the CLI and a job's params."""
+class RunOptions(BaseModel):
+    """Settings that every engine's runs share. Frozen into run.json; any may be set from the page, the command line and
+    a job's params. An engine derives its own, with `engine` and defaults for `preset`, and registers them in
+    core.training.engines."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    may_change: ClassVar[tuple[str, ...]] = (
+        *("steps", "batch_size", "accumulate", "learning_rate", "precision", "compile"),
+        *("save_every_steps", "log_every_steps", "probe_every_steps", "measures"),
+        *("keep", "keep_every_steps", "keep_light"),
+    )
+    """Options that a run may go on with another value of; all others are what the run is."""
+
+    engine: str
     voice: str = ""
     """Folder name of the voice whose accepted clips are trained on. Required, but not to resume a run."""
-    preset: Literal["standard", "tiny", "lite"] = "lite"
-    encoder: str = "builtin"
-    """Content encoder, a name of core.features.encoders."""
-    pitch: str = "fcpe"
-    """Pitch predictor, a name of core.features.pitch."""
+    preset: str
+    """Which of the engine's sizes or ways; it stands in the run's name."""
+    encoder: str = ""
+    """Content encoder, a name of core.features.encoders; empty for engines that use none."""
+    pitch: str = ""
+    """Pitch predictor, a name of core.features.pitch; empty for engines that use none."""
     name: str | None = None
     """Name of the run's folder; None: made of voice, preset and time."""
     steps: int = Field(default=6000, ge=1)
@@ -44,12 +40,8 @@ class TrainOptions(BaseModel):
     """Clips (or segments) computed at once; 0: the preset's own."""
     accumulate: int = Field(default=1, ge=1, le=256)
     """Batches whose gradients are added up to one step: a step then learns from batch_size x accumulate clips."""
-    segment_frames: int = Field(default=0, ge=0)
-    """Frames (512 samples) of one training segment; 0: the preset's own (lite 64; standard and tiny 20)."""
     learning_rate: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Base learning rate of both optimisers; 0: the preset's own."""
-    adversarial_from_step: int = Field(default=-1, ge=-1)
-    """Only lite: the step at which the discriminator joins; -1: the recipe's own; a value >= steps: never."""
+    """Base learning rate of all optimisers; 0: the preset's own."""
     seed: int = Field(default=1234, ge=0, lt=2**63)
     save_every_steps: int = Field(default=500, ge=1)
     log_every_steps: int = Field(default=20, ge=1)
@@ -57,10 +49,6 @@ class TrainOptions(BaseModel):
     """Steps between probe renders; 0: with every save."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """auto: bf16 where the GPU has it, fp16 on older ones, fp32 on a CPU."""
-    probes: int = Field(default=2, ge=1, le=16)
-    """Held-out clips that are rendered; never trained on."""
-    holdout: list[str] = Field(default_factory=list)
-    """Ids of the clips to hold out; empty: chosen by hash, max(probes, 2 %)."""
     measures: bool = True
     """Measure probes beyond their mel distance: level, pitch, and what core.training.measures finds packages for."""
     keep: int = Field(default=2, ge=1, le=100)
@@ -72,9 +60,9 @@ class TrainOptions(BaseModel):
     compile: Literal["off", "on"] = "off"
     """on: torch.compile, where there is a compiler; worth it on a GPU for runs of hours."""
     init_from: str | None = None
-    """Path of a model.safetensors or G_*.pth whose weights the generator starts from (strict)."""
+    """Path of the weights to start from (strict), such as a model.safetensors or G_*.pth."""
     resume: str | None = None
-    """Name of a run to go on with; every option but those of RESUME_MAY_CHANGE is then taken from that run."""
+    """Name of a run to go on with; every option but those of `may_change` is then taken from that run."""
 
     @model_validator(mode="after")
     def _names_a_voice(self) -> Self:
@@ -83,14 +71,36 @@ class TrainOptions(BaseModel):
         return self
 
 
-def parse_options(params: dict[str, Any]) -> TrainOptions:
-    """TrainOptions of a mapping.
+class TrainOptions(RunOptions):
+    """Settings of a so-vits-svc run."""
+
+    engine: Literal["sovits"] = "sovits"
+    preset: Literal["standard", "tiny", "lite"] = "lite"
+    encoder: str = "builtin"
+    pitch: str = "fcpe"
+    segment_frames: int = Field(default=0, ge=0)
+    """Frames (512 samples) of one training segment; 0: the preset's own (lite 64; standard and tiny 20)."""
+    adversarial_from_step: int = Field(default=-1, ge=-1)
+    """Only lite: the step at which the discriminator joins; -1: the recipe's own; a value >= steps: never."""
+    probes: int = Field(default=2, ge=1, le=16)
+    """Held-out clips that are rendered; never trained on."""
+    holdout: list[str] = Field(default_factory=list)
+    """Ids of the clips to hold out; empty: chosen by hash, max(probes, 2 %)."""
+
+
+def checked(model: type[Options], params: dict[str, Any]) -> Options:
+    """The options of a mapping.
 
     Raises:
         BadInput: naming every field that is unknown, missing or out of range.
     """
     try:
-        return TrainOptions.model_validate(params)
+        return model.model_validate(params)
     except ValidationError as err:
         lines = [f"{'.'.join(str(p) for p in e['loc']) or 'voice'}: {e['msg']}" for e in err.errors()]
         raise BadInput("training options: " + "; ".join(lines), "Correct the named options.") from err
+
+
+def parse_options(params: dict[str, Any]) -> TrainOptions:
+    """Options of a so-vits-svc run. Raises BadInput. `core.training.engines.options_of` knows every engine's."""
+    return checked(TrainOptions, params)

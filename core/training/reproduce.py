@@ -16,26 +16,27 @@ from core import atomic
 from core.errors import BadInput, NotFound
 from core.paths import REPO_ROOT
 from core.settings import Settings
-from core.training.options import TrainOptions, parse_options
+from core.training.engines import DEFAULT, engine_of, find, options_class, options_of
+from core.training.options import RunOptions
 from core.training.runs import Run, RunInfo, create_run
 
 MANIFEST_FILE = "manifest.json"
 FORMAT = 1
-_CODE = ("core/nn", "core/engines", "core/training", "core/features", "core/audio", "core/dataset")
+_CODE = ("core/training", "core/audio", "core/dataset")
 _NOT_THE_RUN = ("name", "resume")
 
 
-@lru_cache(maxsize=1)
-def code_hash() -> str:
-    """sha256 over the sources that a run's weights depend on."""
+@lru_cache
+def code_hash(engine: str) -> str:
+    """sha256 over the sources that an engine's weights depend on. Raises BadInput for an unknown engine."""
     digest = hashlib.sha256()
-    for folder in _CODE:
+    for folder in (*_CODE, *find(engine).code):
         for path in sorted((REPO_ROOT / folder).rglob("*.py")):
             digest.update(path.relative_to(REPO_ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
-def write_manifest(run: Run, info: RunInfo, options: TrainOptions, where: dict[str, Any]) -> None:
+def write_manifest(run: Run, info: RunInfo, options: RunOptions, where: dict[str, Any]) -> None:
     """Note what a run is, at its first start; later starts leave it alone. `where`: device, threads, precision, ranks.
 
     Raises:
@@ -52,14 +53,14 @@ def write_manifest(run: Run, info: RunInfo, options: TrainOptions, where: dict[s
             "format": FORMAT,
             "run": run.name,
             "made_at": time.time(),
-            "engine": "sovits",
+            "engine": options.engine,
             "options": {k: v for k, v in options.model_dump().items() if k not in _NOT_THE_RUN},
             "config": json.loads(run.config_file.read_text(encoding="utf-8")),
             "data_hash": data["data_hash"],
             "clips": {role: [row["features"] for row in data[role]] for role in ("train", "held_out")},
             "encoder_fingerprint": info.encoder_fingerprint,
             "init_from_sha256": hashlib.sha256(start.read_bytes()).hexdigest() if start else None,
-            "code_hash": code_hash(),
+            "code_hash": code_hash(options.engine),
             "versions": info.versions,
             **where,
         },
@@ -109,7 +110,7 @@ def recreate(settings: Settings, manifest: dict[str, Any], name: str | None = No
     """
     from core.dataset.voices import VoiceStore
 
-    options = parse_options({**manifest["options"], "name": name})
+    options = options_of({**manifest["options"], "name": name})
     voice = VoiceStore(settings.voices_dir).get(options.voice)
     run = create_run(settings.runs, name or f"{manifest.get('run', voice.name)}-again", voice.name, options.preset)
     atomic.write_json(run.config_file, manifest["config"])
@@ -136,7 +137,7 @@ def _differences(manifest: dict[str, Any]) -> list[str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = []
-    if manifest.get("code_hash") != code_hash():
+    if manifest.get("code_hash") != code_hash(str(manifest.get("engine") or DEFAULT)):
         found.append("The studio's code differs from that of the first run: weights may differ too.")
     for package in ("torch", "numpy"):
         then = manifest.get("versions", {}).get(package)
@@ -156,12 +157,12 @@ def clone_options(info: RunInfo, changes: dict[str, Any]) -> dict[str, Any]:
         BadInput: naming what is wrong with the changes.
     """
     kept = {k: v for k, v in info.options.items() if k not in _NOT_THE_RUN}
-    return parse_options({**kept, **changes}).model_dump(exclude={"resume"})
+    return options_of({**kept, **changes}).model_dump(exclude={"resume"})
 
 
 def diff(one: RunInfo, other: RunInfo) -> list[tuple[str, Any, Any]]:
     """(setting, of one, of other) for each setting that differs; what an older run does not have counts as default."""
-    defaults = TrainOptions(voice="-").model_dump()
+    defaults = options_class(engine_of(one)).model_validate({"voice": "-"}).model_dump()
     rows: list[tuple[str, Any, Any]] = []
     for name in defaults:
         if name in _NOT_THE_RUN:

@@ -2,7 +2,7 @@
 
 from core.training import generations, light
 from core.training.checkpoints import FULL_FOLDER, LIGHT_FOLDER, stars
-from core.training.options import TrainOptions
+from core.training.options import RunOptions
 from core.training.runs import Run, RunInfo
 
 
@@ -13,7 +13,7 @@ class Keeper:
     over the run, among them the best and the starred. Recordings of probes stay, they are small.
     """
 
-    def __init__(self, run: Run, options: TrainOptions) -> None:
+    def __init__(self, run: Run, options: RunOptions) -> None:
         self._run, self._options = run, options
 
     def prune(self, info: RunInfo) -> None:

@@ -12,12 +12,14 @@ from core.errors import BadInput, Cancelled, Conflict, NoSpace, StudioError
 from core.settings import Settings
 from core.training.alive import Heartbeat, RunLock, boot_id, host
 from core.training.health import OutOfMemory
-from core.training.options import RESUME_MAY_CHANGE, TrainOptions, parse_options
+from core.training.options import Options, RunOptions, checked
 from core.training.runs import Run, RunInfo, create_run, is_going, open_run, own_process
 
 
-def begin(params: dict[str, Any], settings: Settings) -> tuple[Run, RunInfo, TrainOptions]:
+def begin(params: dict[str, Any], settings: Settings, model: type[Options]) -> tuple[Run, RunInfo, Options]:
     """The run that a job's parameters mean: a new one, or with "resume" one that goes on.
+
+    `model`: the options of the engine that trains it.
 
     Raises:
         BadInput: options that are not.
@@ -30,12 +32,12 @@ def begin(params: dict[str, Any], settings: Settings) -> tuple[Run, RunInfo, Tra
         info = run.read()
         if is_going(run.path, info):
             raise Conflict(f"The run '{run.name}' is going on already (process {info.pid}).", "Stop it first.")
-        changes = {name: params[name] for name in RESUME_MAY_CHANGE if params.get(name) is not None}
-        options = parse_options({**info.options, **changes, "resume": None})
+        changes = {name: params[name] for name in model.may_change if params.get(name) is not None}
+        options = checked(model, {**info.options, **changes, "resume": None})
         _note_changes(info, options)
         info.options, info.steps, info.error, info.offer = options.model_dump(), options.steps, None, None
     else:
-        options = parse_options(params)
+        options = checked(model, params)
         from core.dataset.voices import VoiceStore
 
         VoiceStore(settings.voices_dir).get(options.voice)  # before a folder is made for a voice that is not there
@@ -64,19 +66,22 @@ def resume_params(run: str, info: RunInfo, changes: Mapping[str, Any]) -> dict[s
     Raises:
         BadInput: an option that a run cannot change, or a value out of range.
     """
+    from core.training.engines import engine_of, options_class
+
+    model = options_class(engine_of(info))
     wanted = {name: value for name, value in changes.items() if value is not None}
-    wrong = sorted(set(wanted) - set(RESUME_MAY_CHANGE))
+    wrong = sorted(set(wanted) - set(model.may_change))
     if wrong:
         raise BadInput(
-            f"A run cannot go on with another {', '.join(wrong)}.", f"It may change {', '.join(RESUME_MAY_CHANGE)}."
+            f"A run cannot go on with another {', '.join(wrong)}.", f"It may change {', '.join(model.may_change)}."
         )
-    parse_options({**info.options, **wanted, "resume": None})
+    checked(model, {**info.options, **wanted, "resume": None})
     return {"resume": run, **wanted}
 
 
-def _note_changes(info: RunInfo, options: TrainOptions) -> None:
+def _note_changes(info: RunInfo, options: RunOptions) -> None:
     """Say what goes on otherwise than it began, where that bears on the weights."""
-    before = {**TrainOptions(voice=options.voice).model_dump(), **info.options}
+    before = {**type(options).model_validate({"voice": options.voice}).model_dump(), **info.options}
     for name in ("batch_size", "accumulate", "learning_rate", "precision", "compile", "steps"):
         now = getattr(options, name)
         if before[name] != now:

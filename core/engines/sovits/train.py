@@ -42,7 +42,7 @@ def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     Under torchrun every process calls this with the same arguments; the first one writes and reports.
 
     Args:
-        params: fields of `TrainOptions`. With "resume" only those of RESUME_MAY_CHANGE count beside it.
+        params: fields of `TrainOptions`. With "resume" only those of `may_change` count beside it.
         ctx: settings, progress and the wish to stop.
 
     Returns:
@@ -57,7 +57,7 @@ def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     if not ranks.first:
         run, info, options = ranks.share(None)
         return _train(run, info, options, ctx, where, ranks)
-    run, info, options = begin(params, ctx.settings)
+    run, info, options = begin(params, ctx.settings, TrainOptions)
     ranks.share((run, info, options))
     with guarded(run, info):
         return _train(run, info, options, ctx, where, ranks)

@@ -1,0 +1,90 @@
+"""Which code trains what: the engines that a run can be of. Targets are named, not imported: this file is light."""
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core.checks import Check
+from core.errors import BadInput
+from core.settings import Settings
+from core.training.options import RunOptions, checked
+from core.training.runs import RunInfo, open_run
+
+if TYPE_CHECKING:
+    from core.jobs.context import JobContext
+
+DEFAULT = "sovits"
+
+
+@dataclass(frozen=True)
+class TrainEngine:
+    """One kind of run. The strings are "package.module:name".
+
+    Attributes:
+        options: a subclass of RunOptions whose `engine` is this engine's name.
+        run: (params, ctx) -> the job's result; begins with `core.training.session.begin`.
+        preflight: (settings, options) -> list[Check]; changes nothing, loads nothing heavy.
+        code: folders of the repository that its weights depend on, beside those that every run's do.
+    """
+
+    options: str
+    run: str
+    preflight: str
+    code: tuple[str, ...]
+
+
+ENGINES: dict[str, TrainEngine] = {
+    "sovits": TrainEngine(
+        options="core.training.options:TrainOptions",
+        run="core.engines.sovits.train:run_train",
+        preflight="core.training.preflight:preflight",
+        code=("core/engines/sovits", "core/nn", "core/features"),
+    ),
+}
+
+
+def find(name: str) -> TrainEngine:
+    """The engine of that name. Raises BadInput."""
+    if name not in ENGINES:
+        raise BadInput(f"There is no engine {name!r} to train.", f"Use one of {', '.join(ENGINES)}.", where="engine")
+    return ENGINES[name]
+
+
+def _resolve(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def options_class(name: str) -> type[RunOptions]:
+    """The options of an engine's runs. Raises BadInput for an unknown engine."""
+    model: type[RunOptions] = _resolve(find(name).options)
+    return model
+
+
+def options_of(params: dict[str, Any]) -> RunOptions:
+    """A job's parameters as the options of their engine (`engine`; without one so-vits-svc). Raises BadInput."""
+    return checked(options_class(str(params.get("engine") or DEFAULT)), params)
+
+
+def engine_of(info: RunInfo) -> str:
+    """The engine of a run; runs older than the field are so-vits-svc."""
+    return str(info.options.get("engine") or DEFAULT)
+
+
+def preflight(settings: Settings, options: RunOptions) -> list[Check]:
+    """Every check for a run with these options; nothing is changed. Raises NotFound for a run to resume."""
+    engine = engine_of(open_run(settings.runs, options.resume).read()) if options.resume else options.engine
+    checks: list[Check] = _resolve(find(engine).preflight)(settings, options)
+    return checks
+
+
+def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
+    """The job "train": a run of any engine. With "resume" it is that run's engine.
+
+    Raises:
+        StudioError: what is wrong and what to do; a run that had begun then says so itself.
+    """
+    wanted = params.get("resume")
+    engine = engine_of(open_run(ctx.settings.runs, str(wanted)).read()) if wanted else params.get("engine") or DEFAULT
+    result: dict[str, Any] = _resolve(find(str(engine)).run)(params, ctx)
+    return result
