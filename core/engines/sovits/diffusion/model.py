@@ -124,7 +124,7 @@ class Unit2Mel(nn.Module):
         for, an unknown method, or a speed-up that leaves no step.
         """
         decoder, noise = self.decoder, as_noise(generator)
-        n_steps = self._steps(k_step if mel is not None else None, speedup, method)
+        n_steps = self.check_steps(k_step if mel is not None else None, speedup, method)
         if mel is None:
             x = noise.normal((condition.shape[0], 1, decoder.n_mels, condition.shape[1]), condition)
         else:
@@ -146,8 +146,8 @@ class Unit2Mel(nn.Module):
             x = run(model, decoder, x, n_steps, speedup, progress)
         return decoder.to_mel(x)
 
-    def _steps(self, k_step: int | None, speedup: int, method: str) -> int:
-        """The steps to walk; None: all. Raises BadInput for what the model cannot do."""
+    def check_steps(self, k_step: int | None, speedup: int, method: str) -> int:
+        """The steps to walk; `k_step` None: all. Raises BadInput for what the model cannot do."""
         if method not in METHODS:
             raise BadInput(f"There is no sampler {method!r}.", f"Use one of {', '.join(METHODS)}.", where="method")
         trained = self.decoder.trained_steps
