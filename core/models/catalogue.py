@@ -149,6 +149,32 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
         ),
     ),
     CatalogueEntry(
+        name="nsf-hifigan",
+        purpose="vocoder of so-vits-svc 4.1: for shallow diffusion and the enhancer",
+        size_bytes=57 * 1024 * 1024,
+        licence="CC-BY-NC-SA-4.0",
+        folder="nsf_hifigan",
+        files=(("model", "model.ckpt", "model.safetensors"), "config.json"),
+        origin="NSF-HiFi-GAN by openvpi, 2022.12 or 2024.02 (44.1 kHz, hop 512, 128 mels)",
+        by_hand=(
+            "on a machine with a connection, download openvpi's NSF-HiFi-GAN (nsf_hifigan_20221211.zip, or the one of "
+            "2024.02), unpack it and copy model (or model.ckpt) and config.json into pretrain/nsf_hifigan"
+        ),
+    ),
+    CatalogueEntry(
+        name="rmvpe",
+        purpose="pitch predictor of so-vits-svc 4.1, steady in accompaniment; large",
+        size_bytes=173 * 1024 * 1024,
+        licence="Apache-2.0",
+        folder="rmvpe",
+        files=(("rmvpe.pt", "model.pt", "rmvpe.safetensors"),),
+        origin="RMVPE by Haojie Wei and others; the weights trained by yxlllc that so-vits-svc names",
+        by_hand=(
+            "on a machine with a connection, download rmvpe.zip of yxlllc's RMVPE, unpack it and copy model.pt (or the "
+            "rmvpe.pt of a so-vits-svc folder) into pretrain/rmvpe"
+        ),
+    ),
+    CatalogueEntry(
         name="fcpe",
         purpose="pitch predictor, fast and robust (the default)",
         size_bytes=0,
