@@ -113,7 +113,7 @@ def extract(
     if todo:
         _describe(folder, spec)
         encoder = encoder or _make_encoder(spec, device, ctx)
-        work = _Worker(spec, cache_dir, encoder, _make_pitch(spec, device))
+        work = _Worker(spec, cache_dir, encoder, _make_pitch(spec, device, ctx))
         _run(work, todo, workers, ctx, len(clips))
     return [path_of(cache_dir, spec, digest) for digest in hashes]
 
@@ -269,7 +269,7 @@ def _make_encoder(spec: FeatureSpec, device: str, ctx: Any) -> ContentEncoder:
     return encoder
 
 
-def _make_pitch(spec: FeatureSpec, device: str) -> PitchPredictor:
+def _make_pitch(spec: FeatureSpec, device: str, ctx: Any) -> PitchPredictor:
     from core.features import pitch
 
-    return pitch.create(spec.pitch, device)
+    return pitch.create(spec.pitch, device, settings=getattr(ctx, "settings", None))

@@ -13,7 +13,8 @@ from core.features import pitch
 from tests.features.tones import glide, noise, truth_at_frames, voice
 
 RATE_HZ, HOP = 44100, 512
-ALL = list(pitch.PITCHES)
+# rmvpe's weights are the user's: tests/features/test_rmvpe.py has a network of its own.
+ALL = [name for name in pitch.PITCHES if name != "rmvpe"]
 # crepe costs a second of CPU a second of audio: it hears fewer and shorter tones.
 CASES = [
     *[(name, kind, 1.5) for name in ("fcpe", "dio", "pm") for kind in ("chirp", "fall", "vibrato", "low", "high")],
@@ -124,7 +125,7 @@ def test_fcpe_is_quiet_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_bad_requests() -> None:
     with pytest.raises(BadInput, match="Unknown pitch predictor"):
-        pitch.create("rmvpe")
+        pitch.create("swipe")
     with pytest.raises(BadInput, match="mono"):
         predictor("pm").predict(np.zeros((2, 100), np.float32), RATE_HZ, HOP, 1)
     with pytest.raises(BadInput, match="not numbers"):
@@ -138,12 +139,12 @@ def test_naming_predictors_does_not_import_torch() -> None:
 
 
 def test_listing_and_making_agree() -> None:
-    assert [info.name for info in pitch.available()] == ALL
+    assert [info.name for info in pitch.available()] == list(pitch.PITCHES)
     for info in pitch.available():
         if info.ready:
             assert predictor(info.name).name == info.name
         else:
-            with pytest.raises(Unavailable, match="not installed"):
+            with pytest.raises(Unavailable, match="not installed|rmvpe"):
                 pitch.create(info.name)
 
 

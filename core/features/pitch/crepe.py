@@ -32,6 +32,7 @@ class CrepePitch(PitchPredictor):
         size: Literal["full", "tiny"] = "full",
         f0_min_hz: float = F0_MIN_HZ,
         f0_max_hz: float = F0_MAX_HZ,
+        threshold: float | None = None,
     ) -> None:
         """Load the packaged weights.
 
@@ -39,10 +40,11 @@ class CrepePitch(PitchPredictor):
             device: ``cpu`` or ``cuda:N``.
             size: which of the two packaged networks.
             f0_min_hz, f0_max_hz: range of the search.
+            threshold: least confidence of a voiced frame, 0..1; None: what keeps noise unvoiced.
         """
         super().__init__(f0_min_hz, f0_max_hz)
         self.name = "crepe" if size == "full" else f"crepe-{size}"
-        self._voiced = _VOICED[size]
+        self._voiced = _VOICED[size] if threshold is None else threshold
         self._device = torch.device(device)
         packaged = _load_packaged(size)
         self._model = (FourierCrepe(packaged) if self._device.type == "cpu" else packaged).to(self._device).eval()

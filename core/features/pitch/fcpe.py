@@ -22,14 +22,22 @@ class FcpePitch(PitchPredictor):
 
     name = "fcpe"
 
-    def __init__(self, device: str = "cpu", f0_min_hz: float = F0_MIN_HZ, f0_max_hz: float = F0_MAX_HZ) -> None:
+    def __init__(
+        self,
+        device: str = "cpu",
+        f0_min_hz: float = F0_MIN_HZ,
+        f0_max_hz: float = F0_MAX_HZ,
+        threshold: float | None = None,
+    ) -> None:
         """Load the packaged weights.
 
         Args:
             device: ``cpu`` or ``cuda:N``.
             f0_min_hz, f0_max_hz: range of the tracks returned.
+            threshold: least confidence of a voiced frame, 0..1; None: 0.05.
         """
         super().__init__(f0_min_hz, f0_max_hz)
+        self._threshold = _VOICED if threshold is None else threshold
         self._device = torch.device(device)
         self._model = _load_packaged().to(self._device).eval()
 
@@ -55,7 +63,7 @@ class FcpePitch(PitchPredictor):
         """
         padded = np.pad(wav16k, (0, max(0, _WINDOW_SAMPLES - wav16k.size)))
         audio = torch.from_numpy(padded).to(self._device)[None, :, None]
-        f0 = self._model(audio, sr=ANALYSIS_HZ, decoder_mode="local_argmax", threshold=_VOICED)
+        f0 = self._model(audio, sr=ANALYSIS_HZ, decoder_mode="local_argmax", threshold=self._threshold)
         return f0[0, :, 0].float().cpu().numpy()
 
 
