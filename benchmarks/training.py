@@ -69,12 +69,12 @@ def measure(wish: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     from core import device as devices
-    from core.engines.sovits.batches import BatchStream
     from core.engines.sovits.dataset import TrainingSet
+    from core.engines.sovits.learner import VoiceLearner
     from core.engines.sovits.presets import preset
     from core.engines.sovits.recipes import create_recipe
-    from core.engines.sovits.trainer import READ_AHEAD, Trainer
     from core.engines.sovits.trial import _peak_bytes
+    from core.training.loop import Loop
     from core.training.options import parse_options
     from core.training.runs import Run, RunInfo
 
@@ -92,26 +92,26 @@ def measure(wish: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         examples = _made_up(Path(folder), dim)
         data = TrainingSet(examples, recipe.segments(), batch_size, 1)
-        run_folder = Run(Path(folder))
-        trainer = Trainer(run_folder, RunInfo("-", "-", wish["preset"], "-"), recipe, data, options, where, {})
+        info = RunInfo("-", "-", wish["preset"], "-")
+        loop = Loop(Run(Path(folder)), info, VoiceLearner(recipe, options.seed), data, options, where, {})
         times: list[float] = []
-        with BatchStream(data, ahead=READ_AHEAD if on_gpu else 0, pin=on_gpu) as stream, _Busy(on_gpu) as busy:
+        with loop.stream() as stream, _Busy(on_gpu) as busy:
             for index in range(WARM_UP_STEPS + wish["steps"]):
                 if index == WARM_UP_STEPS:
-                    trainer._window.clear()
+                    loop.by.window.clear()
                     busy.clear()
                 began, cpu = time.perf_counter(), time.process_time()
-                trainer._one_step(stream, range(1))
+                loop.one_step(stream)
                 if on_gpu:
                     torch.cuda.synchronize(where)
                 times.append(time.perf_counter() - began)
                 spent_cpu = time.process_time() - cpu
-        window = trainer._window
+        window = loop.by.window
         step_s = median(times[WARM_UP_STEPS:])
         return {
             **given,
             "batch_size": batch_size,
-            "precision": trainer.precision,
+            "precision": loop.by.precision,
             "device": devices.info(str(where)).name,
             "threads": torch.get_num_threads(),
             "steps_per_s": round(1.0 / step_s, 3),

@@ -1,7 +1,9 @@
 """What goes wrong inside a step, in words: a loss that is no number or explodes, memory that does not suffice."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from core.errors import StudioError
 
@@ -44,6 +46,15 @@ class LossGuard:
             return True
         self.lowest = min(self.lowest, mean_loss)
         return False
+
+    def state(self) -> list[float | int | None]:
+        """For a checkpoint: [lowest or None, windows]."""
+        return [None if self.lowest == math.inf else self.lowest, self.n_windows]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Put back what `state` gave."""
+        lowest, self.n_windows = state
+        self.lowest = math.inf if lowest is None else lowest
 
     def would_explode(self, mean_loss: float) -> bool:
         """`exploded`, without noting anything: asked before a save between two windows."""

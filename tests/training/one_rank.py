@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
     trainer = trainer_for(run, options_for("lite", **COMMON), examples, ranks=ranks)
     if ranks.first:
         ranks.wait()
-    batch = trainer.dataset.batch(0, 0, ranks.rank, ranks.count)
+    batch = trainer.batches.batch(0, 0, ranks.rank, ranks.count)
     (run.path / f"batch_{ranks.rank}").write_text(str(float(batch.audio.double().square().sum())))
     if ranks.first:
         fit(trainer)

@@ -93,4 +93,4 @@ def test_the_trainer_of_a_rank_reads_its_own_parts(tmp_path: Path, three_clips: 
     run = create_run(tmp_path, "r", "v", "lite")
     trainer = trainer_for(run, options_for("lite"), three_clips, ranks=parallel.Ranks(0, 1))
     assert isinstance(trainer.run, Run)
-    assert trainer.dataset.batch_size == 2
+    assert trainer.batches.batch_size == 2

@@ -7,12 +7,13 @@ from torch import nn
 
 from core.engines.sovits.config import save_config
 from core.engines.sovits.dataset import Example, TrainingSet
+from core.engines.sovits.learner import VoiceLearner
 from core.engines.sovits.probe import Probes
-from core.engines.sovits.recipe import Recipe
+from core.engines.sovits.recipe import Batch, Recipe
 from core.engines.sovits.recipes import create_recipe
-from core.engines.sovits.trainer import Fit, Trainer
 from core.nn.discriminators import MultiPeriodDiscriminator
 from core.training import generations, light, random_state
+from core.training.loop import Fit, Loop
 from core.training.metrics import MetricsLog
 from core.training.options import TrainOptions, parse_options
 from core.training.parallel import ALONE, Ranks
@@ -81,7 +82,7 @@ def trainer_for(
     probes: bool = False,
     listen: bool = False,
     ranks: Ranks = ALONE,
-) -> Trainer:
+) -> Loop[Batch]:
     """A trainer as the job makes it: probes on the first example, training on the others."""
     random_state.seed_everything(options.seed)
     made = recipe or recipe_for(options.preset, options)
@@ -96,16 +97,18 @@ def trainer_for(
         return light.save_light(run.path / "light", step, made.light_tensors(), run.config_file, {"voice": "v"})
 
     about = {"data_hash": "d"}
-    return Trainer(run, info, made, dataset, options, CPU, about, probe, save_light if listen else None, ranks)
+    learner = VoiceLearner(made, options.seed)
+    hear = save_light if listen else None
+    return Loop(run, info, learner, dataset, options, CPU, about, probe=probe, listen=hear, ranks=ranks)
 
 
-def fit(trainer: Trainer, ctx: Watch | None = None) -> Fit:
+def fit(trainer: Loop[Batch], ctx: Watch | None = None) -> Fit:
     """Train with a log in the run's folder."""
     with MetricsLog(trainer.run.path) as metrics:
         return trainer.fit(ctx or Watch(), metrics)
 
 
-def end_of(trainer: Trainer) -> generations.Generation:
+def end_of(trainer: Loop[Batch]) -> generations.Generation:
     """The generation of the last step."""
     return generations.load_generation(trainer.run.checkpoints / generations.generation_name(trainer.options.steps))
 

@@ -1,144 +1,94 @@
-"""The training job: from a voice's accepted clips to an exported voice model."""
+"""The training job of so-vits-svc: from a voice's accepted clips to an exported voice model."""
 
-import hashlib
-import json
-import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from core import device as devices
 from core.engines.sovits import export, material
 from core.engines.sovits.config import SovitsConfig, load_config, save_config
 from core.engines.sovits.dataset import TrainingSet, align_mode
+from core.engines.sovits.learner import VoiceLearner
 from core.engines.sovits.presets import preset
 from core.engines.sovits.probe import Probes
 from core.engines.sovits.recipe import Recipe
 from core.engines.sovits.recipes import create_recipe
-from core.engines.sovits.trainer import Fit, Trainer
 from core.engines.sovits.verify import verify_in_fresh_process
 from core.errors import BadInput, Conflict
-from core.training import light, parallel, random_state, reproduce
-from core.training.alive import host
+from core.training import job, light, random_state
+from core.training.descent import fast_maths
+from core.training.job import Session
+from core.training.loop import Loop
 from core.training.measures import Measures
-from core.training.metrics import MetricsLog
 from core.training.options import TrainOptions
-from core.training.parallel import Ranks
 from core.training.runs import Run, RunInfo
-from core.training.session import begin, guarded
 
 if TYPE_CHECKING:
     from core.dataset.voices import Voice
     from core.jobs.context import JobContext
 
-log = logging.getLogger(__name__)
-
 
 def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
-    """Train a voice, or go on with a run.
-
-    Under torchrun every process calls this with the same arguments; the first one writes and reports.
-
-    Args:
-        params: fields of `TrainOptions`. With "resume" only those of `may_change` count beside it.
-        ctx: settings, progress and the wish to stop.
-
-    Returns:
-        {"run", "step", "steps", "model": folder of the exported voice, "stopped": bool, "probe": figures of a render};
-        model and probe are None for a run that was stopped before its first step, and on all ranks but the first.
-
-    Raises:
-        StudioError: what is wrong and what to do; run.json then holds state "failed" and the same words.
-    """
-    where = parallel.local_device(devices.pick(ctx.settings.device))
-    ranks = parallel.join(torch.device(where))
-    if not ranks.first:
-        run, info, options = ranks.share(None)
-        return _train(run, info, options, ctx, where, ranks)
-    run, info, options = begin(params, ctx.settings, TrainOptions)
-    ranks.share((run, info, options))
-    with guarded(run, info):
-        return _train(run, info, options, ctx, where, ranks)
+    """Train a voice, or go on with a run: `core.training.job.train` with `TrainOptions`."""
+    return job.train(params, ctx, TrainOptions, _train)
 
 
-def _train(
-    run: Run, info: RunInfo, options: TrainOptions, ctx: "JobContext", where: str, ranks: Ranks
-) -> dict[str, Any]:
-    settings = ctx.settings
-    threads = devices.threads(settings.threads)
-    torch.set_num_threads(threads)
-    random_state.seed_everything(options.seed)
+def _train(session: Session[TrainOptions]) -> dict[str, Any]:
+    run, info, options, settings = session.run, session.info, session.options, session.ctx.settings
+    where = str(session.device)
     from core.dataset.voices import VoiceStore
 
     voice = VoiceStore(settings.voices_dir).get(options.voice)
-    ctx.progress(0.0, "features")
-    if not ranks.first:
-        ranks.wait()  # the first rank makes what the others then find
-    data, encoder_dim = _material(voice, options, info, where, ctx)
-    if ranks.first:
-        _note_data(run, info, data)
-        ranks.wait()
-    config = _config_of(run, options, encoder_dim)
+    session.ctx.progress(0.0, "features")
+    with session.first_before_others():
+        data, config = _material(session, voice)
     random_state.seed_everything(options.seed)  # features draw nothing that may show in the weights
     recipe = create_recipe(config, options)
     if options.init_from:
         _start_from(recipe, Path(options.init_from))
-    torch_device = torch.device(where)
-    _fast_maths(torch_device, options, recipe)
-    batch_size = (options.batch_size or recipe.base_batch_size) * options.accumulate * ranks.count
+    fast_maths(session.device, options.precision, recipe.segments().fixed)
     mode = align_mode(config)
-    dataset = TrainingSet(data.train, recipe.segments(), batch_size, options.seed, mode)
+    batch_size = session.global_batch(options.batch_size or recipe.base_batch_size)
+    batches = TrainingSet(data.train, recipe.segments(), batch_size, options.seed, mode)
     recordings = [example.audio for example in data.train]
     measures = Measures(voice, recordings, options.pitch, where, settings) if options.measures else None
-    probes = Probes(recipe, data.held_out[: options.probes], mode, torch_device, run.path / "probes", measures)
-    about = {"config_sha256": _sha256(run.config_file), "data_hash": data.data_hash, "versions": info.versions}
+    probes = Probes(recipe, data.held_out[: options.probes], mode, session.device, run.path / "probes", measures)
     card = _card(run, info, data)
 
+    def now(step: int) -> dict[str, Any]:
+        return {**card, "step": step, "created": time.time()}
+
     def listen(step: int) -> Path:
-        now = {**card, "step": step, "created": time.time()}
-        return light.save_light(run.path / light.FOLDER, step, recipe.light_tensors(), run.config_file, now)
+        return light.save_light(run.path / light.FOLDER, step, recipe.light_tensors(), run.config_file, now(step))
 
-    trainer = Trainer(run, info, recipe, dataset, options, torch_device, about, probes, listen, ranks)
-    resumed = trainer.restore()
-    here = {"device": devices.info(where).name, "threads": threads, "ranks": ranks.count}
-    if ranks.first:
-        reproduce.write_manifest(run, info, options, {**here, "precision": trainer.precision})
-        _note_session(run, info, trainer.step, resumed, here)
-    log.info(
-        "run %s: %d clips (%.1f min), %d steps an epoch, %s on %s, from step %d",
-        run.name,
-        len(data.train),
-        data.minutes,
-        dataset.steps_per_epoch,
-        trainer.precision,
-        where,
-        trainer.step,
+    loop = Loop(
+        *(run, info, VoiceLearner(recipe, options.seed), batches, options, session.device),
+        about=session.about(data.data_hash),
+        probe=probes,
+        listen=listen,
+        ranks=session.ranks,
     )
-    fit = _fit(trainer, resumed, ctx)
-    if not ranks.first:
-        return {"run": run.name, "step": fit.step, "steps": info.steps, "model": None, "stopped": fit.stopped}
-    last = {**card, "step": info.step, "created": time.time(), "probe_mel_distance": info.best_value}
-    return _finish(run, info, recipe, data, voice.models / run.name, fit.stopped, last, probes.last)
+    fit = session.fit(loop)
+
+    def give(verify: bool) -> tuple[Path, dict[str, Any]]:
+        figures: dict[str, Any] = dict(probes.last)
+
+        def check(fresh: Path) -> None:
+            figures.update(verify_in_fresh_process(fresh, data.held_out[0]))
+
+        last = {**now(info.step), "probe_mel_distance": info.best_value}
+        folder = voice.models / run.name
+        export.export_model(folder, recipe.generator, run.config_file, last, check if verify else None)
+        return folder, figures
+
+    return session.finish(fit, give)
 
 
-def _fit(trainer: Trainer, resumed: bool, ctx: "JobContext") -> Fit:
-    if not trainer.ranks.first:
-        return trainer.fit(ctx, None)
-    with MetricsLog(trainer.run.path, purge_step=trainer.step + 1 if resumed else None) as metrics:
-        if not resumed:
-            metrics.text(0, "options", "```json\n" + json.dumps(trainer.info.options, indent=1) + "\n```")
-        return trainer.fit(ctx.sub(0.1, 0.98), metrics)
-
-
-def _material(
-    voice: "Voice", options: TrainOptions, info: RunInfo, where: str, ctx: "JobContext"
-) -> tuple[material.Material, int]:
-    """The clips with their features, and the encoder's dimension."""
+def _material(session: Session[TrainOptions], voice: "Voice") -> tuple[material.Material, SovitsConfig]:
+    """The clips with their features and the model's configuration; config.json and data.json of the run."""
     from core.features import encoders
 
-    encoder = encoders.create(options.encoder, where, ctx.settings)
+    run, info, options, settings = session.run, session.info, session.options, session.ctx.settings
+    encoder = encoders.create(options.encoder, str(session.device), settings)
     if info.encoder_fingerprint and info.encoder_fingerprint != encoder.fingerprint:
         raise Conflict(
             f"The run was trained with another version of the encoder '{options.encoder}'.",
@@ -146,49 +96,13 @@ def _material(
             where=info.name,
         )
     info.encoder_fingerprint = encoder.fingerprint
-    cache = ctx.settings.cache_dir / "features"
-    return material.gather(voice, options, encoder, cache, where, ctx.sub(0.0, 0.1)), encoder.dim
-
-
-def _note_session(run: Run, info: RunInfo, step: int, resumed: bool, here: dict[str, Any]) -> None:
-    if not resumed and info.sessions:
-        info.notes.append("Nothing had been saved when the run ended: it starts from its first step again.")
-    info.sessions.append({"at": time.time(), "from_step": step, "host": host(), **here})
-    info.state = "running"
-    run.write(info)
-
-
-def _finish(
-    run: Run,
-    info: RunInfo,
-    recipe: Recipe,
-    data: material.Material,
-    folder: Path,
-    stopped: bool,
-    card: dict[str, Any],
-    figures: dict[str, float],
-) -> dict[str, Any]:
-    """Export what there is. "completed" only after a fresh process has loaded it strictly and rendered a probe.
-
-    A stopped run claims nothing, and a person waits for it to end: its voice is exported without that check.
-    """
-    probe: dict[str, Any] = dict(figures)
-
-    def check(fresh: Path) -> None:
-        probe.update(verify_in_fresh_process(fresh, data.held_out[0]))
-
-    if info.step > 0:
-        export.export_model(folder, recipe.generator, run.config_file, card, None if stopped else check)
-        info.model = str(folder)
-    info.state = "stopped" if stopped else "completed"
-    return {
-        "run": run.name,
-        "step": info.step,
-        "steps": info.steps,
-        "model": info.model,
-        "stopped": stopped,
-        "probe": probe or None,
-    }
+    cache = settings.cache_dir / "features"
+    data = material.gather(voice, options, encoder, cache, str(session.device), session.preparing)
+    if session.ranks.first:
+        session.note_data(data.data_hash, f"{len(data.train)} clips")
+        material.write_data_file(run.data_file, data)
+        info.notes += [note for note in data.notes if note not in info.notes]
+    return data, _config_of(run, options, encoder.dim)
 
 
 def _card(run: Run, info: RunInfo, data: material.Material) -> dict[str, Any]:
@@ -231,29 +145,3 @@ def _start_from(recipe: Recipe, path: Path) -> None:
             f"There is no file {path} to start from.", "Choose a model.safetensors or G_*.pth.", where=str(path)
         )
     strict_load(recipe.generator, load_tensors(path), str(path))
-
-
-def _note_data(run: Run, info: RunInfo, data: material.Material) -> None:
-    before = info.manifest.get("data_hash")
-    if run.data_file.is_file():
-        before = json.loads(run.data_file.read_text(encoding="utf-8")).get("data_hash")
-    if before is not None and before != data.data_hash:
-        note = f"The clips changed before step {info.step}: the run went on with {len(data.train)} clips."
-        if note not in info.notes:
-            info.notes.append(note)
-    material.write_data_file(run.data_file, data)
-    info.notes += [note for note in data.notes if note not in info.notes]
-
-
-def _fast_maths(device: torch.device, options: TrainOptions, recipe: Recipe) -> None:
-    if device.type != "cuda":
-        return
-    if options.precision != "fp32":
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.allow_tf32 = True
-    # Trying algorithms pays only where shapes repeat.
-    torch.backends.cudnn.benchmark = recipe.segments().fixed
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -11,19 +11,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
-from core.engines.sovits.dataset import TrainingSet
+from core.engines.sovits.learner import VoiceLearner
 from core.engines.sovits.presets import preset
 from core.engines.sovits.recipe import HOP, Batch, Recipe
 from core.engines.sovits.recipes import create_recipe
-from core.engines.sovits.trainer import Trainer
 from core.errors import StudioError, Unavailable, from_dict
 from core.features.encoders import ENCODERS
 from core.paths import REPO_ROOT
 from core.training.health import is_out_of_memory, smaller
+from core.training.loop import Loop
 from core.training.options import TrainOptions, parse_options
 from core.training.runs import Run, RunInfo
 
@@ -62,17 +62,31 @@ def _steps(recipe: Recipe, options: TrainOptions, batch_size: int, device: str, 
     where = torch.device(device)
     with tempfile.TemporaryDirectory() as folder:
         run, info = Run(Path(folder)), RunInfo("trial", "trial", options.preset, options.encoder)
-        trainer = Trainer(run, info, recipe, cast(TrainingSet, None), options, where, {})
-        batch = made_up(recipe, batch_size, ENCODERS[options.encoder].dim, longest_s).to(where)
+        same = OneBatch(made_up(recipe, batch_size, ENCODERS[options.encoder].dim, longest_s))
+        loop = Loop(run, info, VoiceLearner(recipe, options.seed), same, options, where, {})
+        batch = same.made.to(where)
         if where.type == "cuda":
             torch.cuda.reset_peak_memory_stats(where)
         for _ in range(N_STEPS):
             began = time.monotonic()
-            trainer._update([(0, batch)])
+            loop.learn([(0, batch)])
             if where.type == "cuda":
                 torch.cuda.synchronize(where)
             step_s = time.monotonic() - began
         return {"peak_bytes": _peak_bytes(where), "step_s": round(step_s, 4)}
+
+
+class OneBatch:
+    """The same batch at every place."""
+
+    steps_per_epoch = 1
+
+    def __init__(self, made: Batch) -> None:
+        self.made, self.batch_size = made, len(made.lengths)
+
+    def batch(self, epoch: int, place: int, part: int = 0, parts: int = 1) -> Batch:
+        """That batch, whole."""
+        return self.made
 
 
 def made_up(recipe: Recipe, n_items: int, dim: int, longest_s: float) -> Batch:

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from core.engines.sovits.batches import BatchStream
 from core.engines.sovits.dataset import Example, TrainingSet, load_clip, wav_frames
 from core.engines.sovits.probe import BadRender, check_render
 from core.engines.sovits.recipe import Losses, SegmentPlan
 from core.engines.sovits.recipes import create_recipe
-from core.engines.sovits.trainer import Diverged
 from core.errors import BadInput, ModelFileError
 from core.training import generations
+from core.training.health import Diverged
 from core.training.pictures import spectrogram_picture, stack_pictures
 from core.training.runs import create_run
+from core.training.stream import BatchStream
 from tests.training.material import make_examples, small_config, sung_vowel, write_clip
 from tests.training.trainers import Watch, differences, end_of, fit, options_for, recipe_for, trainer_for
 
@@ -248,7 +248,7 @@ def test_a_spectrogram_picture_is_bright_where_there_is_sound() -> None:
 def test_half_precision_steps_are_sound(tmp_path: Path, examples: list[Example], family: str) -> None:
     options = options_for(family, steps=1, adversarial_from_step=0)
     trainer = trainer_for(create_run(tmp_path, "r", "v", family), options, examples)
-    trainer.precision = "bf16"  # what a GPU would use; torch has it on a CPU too
+    trainer.by.precision = "bf16"  # what a GPU would use; torch has it on a CPU too
     assert fit(trainer).step == 1
     exact = trainer_for(create_run(tmp_path, "exact", "v", family), options, examples)
     fit(exact)

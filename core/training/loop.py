@@ -1,37 +1,38 @@
-"""The training loop shared by the generator families: see `core.engines.sovits.recipe` for what a family supplies."""
+"""The training loop of every engine. `core.training.learner` says how one plugs in.
+
+It reads batches, lets the learner learn, logs, renders probes, saves and prunes, hears a stop, waits while the disk is
+full, and ends a run that diverges or does not fit into the memory with the last good generation on disk.
+"""
 
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.engines.sovits.batches import BatchStream
-from core.engines.sovits.dataset import TrainingSet
-from core.engines.sovits.recipe import Batch, Recipe
 from core.errors import ModelFileError, NoSpace
 from core.training import compiling, generations, optimiser_state, random_state
+from core.training.descent import Descent, choose_precision
 from core.training.health import LOWEST_SCALE, Diverged, LossGuard, explain_memory, is_out_of_memory
+from core.training.learner import Learner
 from core.training.metrics import MetricsLog
-from core.training.options import TrainOptions
+from core.training.options import RunOptions
+from core.training.pace import Pace
 from core.training.parallel import ALONE, Ranks
 from core.training.retention import Keeper
 from core.training.runs import Run, RunInfo
 from core.training.saving import Papers, Stoppable, patiently
-from core.training.window import Window
-
-__all__ = ["Diverged", "Fit", "Trainer", "choose_precision"]
+from core.training.stream import B, Batches, BatchStream
 
 log = logging.getLogger(__name__)
 
 READ_AHEAD = 6
 """Batches made ahead for a GPU."""
-Precision = Literal["fp32", "fp16", "bf16"]
 
 
 @dataclass
@@ -43,36 +44,28 @@ class Fit:
     """True: a stop was asked for before the last step."""
 
 
-def choose_precision(wish: Literal["auto", "fp32", "fp16", "bf16"], device: torch.device) -> Precision:
-    """The precision for a wish of "auto", "fp32", "fp16" or "bf16". A CPU always computes in fp32."""
-    if device.type != "cuda":
-        return "fp32"
-    if wish == "auto":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return wish
-
-
-class Trainer:
+class Loop(Generic[B]):
     """Owns the optimisers, the stream of batches and the run's files for the time of one `fit`."""
 
     def __init__(
         self,
         run: Run,
         info: RunInfo,
-        recipe: Recipe,
-        dataset: TrainingSet,
-        options: TrainOptions,
+        learner: Learner[B],
+        batches: Batches[B],
+        options: RunOptions,
         device: torch.device,
         about: dict[str, Any],
+        *,
         probe: Callable[[int, MetricsLog], float] | None = None,
         listen: Callable[[int], Path] | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
         """
         Args:
-            run, info: the run's folder and its record, which the trainer keeps up to date.
-            recipe: modules and losses; moved to `device` here.
-            dataset: batches of all parts of all ranks together.
+            run, info: the run's folder and its record, which the loop keeps up to date.
+            learner: modules and losses; moved to `device` here.
+            batches: of all parts of all ranks together.
             options: settings.
             device: where to compute.
             about: lines for each checkpoint's manifest.
@@ -80,41 +73,25 @@ class Trainer:
             listen: writes the light checkpoint of a step.
             ranks: the processes that train together; only the first writes and reports.
         """
-        self.run, self.info, self.recipe, self.dataset, self.options = run, info, recipe, dataset, options
+        self.run, self.info, self.learner, self.batches, self.options = run, info, learner, batches, options
         self.device, self.about, self.ranks = device, about, ranks
         self._probe = probe if ranks.first else None
         self._listen = listen
         self._keeper = Keeper(run, options)
         self._papers = Papers([run.config_file, run.data_file])
-        self.precision = choose_precision(options.precision, device)
+        self.by = Descent(device, choose_precision(options.precision, device), ranks)
         self.step = 0
         self._epoch = self._place = 0
-        self._finite = torch.ones((), dtype=torch.bool, device=device)
-        self._modules: dict[str, nn.Module] = {"generator": recipe.generator}
-        if recipe.discriminator is not None:
-            self._modules["discriminator"] = recipe.discriminator
-        for module in self._modules.values():
+        self.base_lr = options.learning_rate or learner.base_learning_rate
+        for module in learner.modules.values():
             module.to(device).train()
-        self.base_lr = options.learning_rate or recipe.base_learning_rate
-        self.optimisers = {
-            name: torch.optim.AdamW(
-                module.parameters(),
-                lr=self.base_lr,
-                betas=recipe.betas,
-                eps=recipe.eps,
-                fused=device.type == "cuda" or None,
-            )
-            for name, module in self._modules.items()
-        }
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        self.optimisers = {name: learner.optimiser(name, self.base_lr, device) for name in learner.modules}
         if options.compile == "on":
-            note = compiling.compile_modules(self._modules, device)
+            note = compiling.compile_modules(learner.modules, device)
             if note is not None and note not in info.notes:
                 info.notes.append(note)
-        self._window = Window()
         self._guard = LossGuard()
-        self._eta_s: float | None = None
-        self._log_wall = 0.0
+        self._pace = Pace()
 
     # ---- going on
 
@@ -133,8 +110,7 @@ class Trainer:
             self.ranks.wait()
         for note in notes:
             log.warning(note)
-        if notes:
-            self.info.notes += notes
+        self.info.notes += notes
         if found is None and self.info.saved_step:
             raise ModelFileError(
                 f"The checkpoints of the run '{self.run.name}' are gone (it had saved step {self.info.saved_step}).",
@@ -143,34 +119,30 @@ class Trainer:
             )
         if found is None:
             return False
-        from core.models.safe_load import strict_load
-
-        for name, module in self._modules.items():
-            strict_load(module, found.tensors[name], f"{found.path.name}/{name}.safetensors")
-            optimiser_state.unflatten(
-                self.optimisers[name], name, found.tensors["optimisers"], found.state["optimisers"][name]
-            )
-        if self.scaler.is_enabled() and found.state["scaler"]:
-            self.scaler.load_state_dict(found.state["scaler"])
-        self.step, self._epoch, self._place = found.state["step"], found.state["epoch"], found.state["place"]
-        random_state.restore(found.tensors["rng"], found.state["rng"], self.device)
-        self.info.step = self.info.saved_step = self.step
-        self.info.best_step, self.info.best_value = found.state["best_step"], found.state["best_value"]
-        self.info.trained_s = found.state["trained_s"]
-        if "window" in found.state:  # runs of the first version did not keep these
-            self._window.restore(found.state["window"], self.device)
-            lowest, self._guard.n_windows = found.state["guard"]
-            self._guard.lowest = float("inf") if lowest is None else lowest
+        self._take(found)
         return True
+
+    def _take(self, found: generations.Generation) -> None:
+        state, info = found.state, self.info
+        for name, optimiser in self.optimisers.items():
+            self.learner.load(name, found.tensors[name], f"{found.path.name}/{name}.safetensors")
+            optimiser_state.unflatten(optimiser, name, found.tensors["optimisers"], state["optimisers"][name])
+        if self.by.scaler.is_enabled() and state["scaler"]:
+            self.by.scaler.load_state_dict(state["scaler"])
+        self.step, self._epoch, self._place = state["step"], state["epoch"], state["place"]
+        random_state.restore(found.tensors["rng"], state["rng"], self.device)
+        info.step = info.saved_step = self.step
+        info.best_step, info.best_value = state["best_step"], state["best_value"]
+        info.trained_s = state["trained_s"]
+        if "window" in state:  # runs of the first version did not keep these
+            self.by.window.restore(state["window"], self.device)
+            self._guard.restore(state["guard"])
 
     def save(self, ctx: Stoppable) -> bool:
         """Write a generation and a light checkpoint, then prune old ones; waits while the disk is full.
 
         Returns False if a stop was asked for while it waited: the generation before is whole then, this one is not
         written.
-
-        Raises:
-            Diverged: the weights are no longer numbers; nothing is written.
         """
         began = time.monotonic()
         if self._papers.put_back():
@@ -195,11 +167,10 @@ class Trainer:
     def _state(self) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
         """All that it takes to go on from here, bit for bit."""
         rng_tensors, rng_data = random_state.capture(self.device)
-        tensors: dict[str, dict[str, Tensor]] = {name: module.state_dict() for name, module in self._modules.items()}
+        tensors = {name: self.learner.state(name) for name in self.learner.modules}
         flat = {name: optimiser_state.flatten(optimiser, name) for name, optimiser in self.optimisers.items()}
         tensors["optimisers"] = {key: value for part, _ in flat.values() for key, value in part.items()}
         tensors["rng"] = rng_tensors
-        lowest = self._guard.lowest
         state = {
             "step": self.step,
             "epoch": self._epoch,
@@ -208,11 +179,11 @@ class Trainer:
             "best_value": self.info.best_value,
             "trained_s": self.info.trained_s,
             "optimisers": {name: groups for name, (_, groups) in flat.items()},
-            "scaler": self.scaler.state_dict(),
+            "scaler": self.by.scaler.state_dict(),
             "rng": rng_data,
             "base_learning_rate": self.base_lr,
-            "window": self._window.state(),
-            "guard": [None if lowest == float("inf") else lowest, self._guard.n_windows],
+            "window": self.by.window.state(),
+            "guard": self._guard.state(),
         }
         return state, tensors
 
@@ -231,18 +202,14 @@ class Trainer:
             Diverged: a loss or gradient is not a number, or has exploded; the last good generation is on disk.
             OutOfMemory: a step does not fit; the error offers smaller batches.
         """
-        on_gpu, n_parts = self.device.type == "cuda", self.options.accumulate
-        mine = range(self.ranks.rank * n_parts, (self.ranks.rank + 1) * n_parts)
-        self._log_wall = time.monotonic()
+        self._pace.begin(self.step)
         stopped = False
-        ahead = READ_AHEAD if on_gpu else 0
-        of = n_parts * self.ranks.count
-        with BatchStream(self.dataset, self._epoch, self._place, ahead, on_gpu, mine, of) as stream:
+        with self.stream() as stream:
             while self.step < self.options.steps:
                 if self.ranks.any(stopped or ctx.cancel_requested, self.device):
                     stopped = True
                     break
-                self._one_step(stream, mine)
+                self.one_step(stream)
                 stopped = not self._after_step(ctx, metrics)
         self.info.step = self.step
         if self.step > 0 and self.ranks.any(self.info.saved_step != self.step, self.device):
@@ -253,82 +220,51 @@ class Trainer:
             metrics.flush()
         return Fit(self.step, stopped)
 
-    def _one_step(self, stream: BatchStream, mine: range) -> None:
-        window, began = self._window, time.monotonic()
-        parts = [(index, batch.to(self.device)) for index, batch in zip(mine, stream.next(), strict=True)]
+    def stream(self) -> BatchStream[B]:
+        """The batches from here on, of which this rank computes its parts; ahead of time for a GPU."""
+        on_gpu, n_parts = self.device.type == "cuda", self.options.accumulate
+        mine = range(self.ranks.rank * n_parts, (self.ranks.rank + 1) * n_parts)
+        ahead = READ_AHEAD if on_gpu else 0
+        return BatchStream(self.batches, self._epoch, self._place, ahead, on_gpu, mine, n_parts * self.ranks.count)
+
+    def one_step(self, stream: BatchStream[B]) -> None:
+        """Read a batch and learn from it.
+
+        Raises:
+            Diverged, OutOfMemory: as `fit`.
+        """
+        window, began = self.by.window, time.monotonic()
+        parts = [(index, batch.to(self.device)) for index, batch in zip(stream.parts, stream.next(), strict=True)]
         window.data_s += time.monotonic() - began
-        self._set_learning_rate()
         try:
-            self._update(parts)
+            self.learn(parts)
         except (RuntimeError, MemoryError) as err:
             if not is_out_of_memory(err):
                 raise
-            batch_size = self.dataset.batch_size // (self.options.accumulate * self.ranks.count)
+            batch_size = self.batches.batch_size // (self.options.accumulate * self.ranks.count)
             raise explain_memory(
                 self.step, self.info.saved_step, batch_size, self.options.accumulate, str(self.run.path)
             ) from err
         self.step += 1
         self._epoch, self._place = stream.epoch, stream.place
-        window.steps += 1
         spent = time.monotonic() - began
+        window.steps += 1
         window.busy_s += spent
         self.info.trained_s += spent
         if self.device.type == "cpu":
             self._require_finite()
 
-    def _update(self, parts: list[tuple[int, Batch]]) -> None:
-        """One step of both modules. Of several parts the discriminator sees all before the generator is judged."""
-        recipe, step, window = self.recipe, self.step, self._window
+    def learn(self, parts: list[tuple[int, B]]) -> None:
+        """One step of the learner on parts that are on the device."""
+        rate = self.base_lr * self.learner.learning_rate_factor(self.step, self.batches.steps_per_epoch)
         for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate
             optimiser.zero_grad(set_to_none=True)
-        kept: tuple[Batch, dict[str, Tensor]] | None = None
-        if recipe.judges(step):
-            for index, batch in parts:
-                with contextlib.nullcontext() if len(parts) == 1 else torch.no_grad():
-                    ready, outputs = self._forward(index, batch)
-                with self._autocast():
-                    d_losses = recipe.discriminator_losses(ready, outputs, step)
-                assert d_losses is not None
-                window.add_losses("d", d_losses.total, d_losses.parts)
-                self._backward(d_losses.total, len(parts))
-                kept = (ready, outputs) if len(parts) == 1 else None
-            window.add("grad_norm/d", self._descend("discriminator"))
-        frozen = list(recipe.discriminator.parameters()) if recipe.discriminator is not None else []
-        with _frozen(frozen):
-            for index, batch in parts:
-                ready, outputs = kept or self._forward(index, batch)
-                random_state.seed_part(self.options.seed, step, index, 1)
-                with self._autocast():
-                    g_losses = recipe.generator_losses(ready, outputs, step)
-                window.add_losses("g", g_losses.total, g_losses.parts)
-                self._backward(g_losses.total, len(parts))
-            window.add("grad_norm/g", self._descend("generator"))
-        self.scaler.update()
-        random_state.seed_part(self.options.seed, step, 0, 2)  # what a checkpoint keeps depends on the step alone
-
-    def _forward(self, index: int, batch: Batch) -> tuple[Batch, dict[str, Tensor]]:
-        random_state.seed_part(self.options.seed, self.step, index, 0)
-        with torch.no_grad():
-            ready = self.recipe.prepare_batch(batch)
-        with self._autocast():
-            return ready, self.recipe.forward(ready, self.step)
-
-    def _backward(self, loss: Tensor, n_parts: int) -> None:
-        self._finite &= torch.isfinite(loss.detach())
-        self.scaler.scale(loss if n_parts == 1 else loss / n_parts).backward()  # type: ignore[no-untyped-call]
-
-    def _descend(self, name: str) -> Tensor:
-        """One optimiser step on the gradients of all parts and ranks; returns their norm before clipping."""
-        optimiser, parameters = self.optimisers[name], list(self._modules[name].parameters())
-        self.ranks.average_gradients(parameters)
-        self.scaler.unscale_(optimiser)
-        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        if self.recipe.max_grad_norm is not None:
-            nn.utils.clip_grads_with_norm_(parameters, self.recipe.max_grad_norm, norm)
-        if not self.scaler.is_enabled():  # with a scaler an infinite gradient is normal: that step is skipped
-            self._finite &= torch.isfinite(norm)
-        self.scaler.step(optimiser)
-        return norm
+        self.learner.learn(parts, self.step, self.optimisers, self.by)
+        self.by.scaler.update()
+        # What a checkpoint keeps depends on the step alone.
+        random_state.seed_part(self.options.seed, self.step, 0, 2)
 
     def _after_step(self, ctx: Stoppable, metrics: MetricsLog | None) -> bool:
         """Log, render probes and save where it is time; False if a stop was asked for while the disk was full."""
@@ -342,40 +278,34 @@ class Trainer:
         if log_now:
             self._log(ctx, metrics)
         if probe_now and self._probe is not None and metrics is not None:
-            self._measure(metrics, save_now)
+            self._measure(self._probe, metrics, save_now)
         if save_now and self.ranks.first:
             return self.save(ctx)
         if save_now:
             self.info.saved_step = self.step
         return True
 
-    def _measure(self, metrics: MetricsLog, saved: bool) -> None:
-        assert self._probe is not None
-        for module in self._modules.values():
+    def _measure(self, probe: Callable[[int, MetricsLog], float], metrics: MetricsLog, saved: bool) -> None:
+        for module in self.learner.modules.values():
             module.eval()
         # A renderer that draws from the default generators must not change what training draws next.
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            value = self._probe(self.step, metrics)
-        for module in self._modules.values():
+            value = probe(self.step, metrics)
+        for module in self.learner.modules.values():
             module.train()
         if saved and (self.info.best_value is None or value < self.info.best_value):
             self.info.best_step, self.info.best_value = self.step, value
 
     def _log(self, ctx: Stoppable, metrics: MetricsLog | None) -> None:
-        window = self._window
+        window = self.by.window
         values = self.ranks.mean(window.means(), self.device)
-        now = time.monotonic()
         rate = window.steps / max(window.busy_s, 1e-9)
-        pace = (now - self._log_wall) / max(window.steps, 1)
-        left = (self.options.steps - self.step) * pace
-        self._eta_s = left if self._eta_s is None else 0.7 * (self._eta_s - pace * window.steps) + 0.3 * left
-        self._log_wall = now
-        values["lr"] = self.optimisers["generator"].param_groups[0]["lr"]
+        values["lr"] = next(iter(self.optimisers.values())).param_groups[0]["lr"]
         values["steps_per_s"] = rate
         values["data_share"] = window.data_s / max(window.busy_s, 1e-9)
-        values["eta_s"] = max(0.0, self._eta_s)
-        if self.scaler.is_enabled():
-            values["grad_scale"] = self.scaler.get_scale()
+        values["eta_s"] = self._pace.left_s(self.step, self.options.steps)
+        if self.by.scaler.is_enabled():
+            values["grad_scale"] = self.by.scaler.get_scale()
         if self.device.type == "cuda":
             values["gpu_memory_mb"] = torch.cuda.max_memory_allocated(self.device) / 1e6
         window.clear()
@@ -385,37 +315,27 @@ class Trainer:
         self.info.step, self.info.step_s = self.step, round(1.0 / max(rate, 1e-9), 4)
         with contextlib.suppress(NoSpace):  # a save will say it, with how much is needed
             self.run.write(self.info)
-        told = f"step {self.step}/{self.options.steps} · loss {values['loss/g/total']:.2f} · {rate:.1f} steps/s"
+        loss = values[self.learner.loss]
+        told = f"step {self.step}/{self.options.steps} · loss {loss:.2f} · {rate:.1f} steps/s"
         ctx.report(self.step / self.options.steps, told)
 
-    # ---- small things
-
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, torch.float16 if self.precision == "fp16" else torch.bfloat16)
-
-    def _set_learning_rate(self) -> None:
-        rate = self.base_lr * self.recipe.learning_rate_factor(self.step, self.dataset.steps_per_epoch)
-        for optimiser in self.optimisers.values():
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+    # ---- all is well?
 
     def _require_finite(self) -> None:
-        if self.ranks.any(not bool(self._finite), self.device):
+        if self.ranks.any(not bool(self.by.finite), self.device):
             self._fail("the loss or a gradient is not a number any more")
 
     def _require_sound(self, note: bool = False) -> None:
         """Raises Diverged. Asked before whatever is written; `note`: the window ends here."""
         self._require_finite()
-        loss = self._window.mean("loss/g/total")
+        loss = self.by.window.mean(self.learner.loss)
         if loss is None:
             return
         loss = self.ranks.mean({"": loss}, self.device)[""]
         exploded = self._guard.exploded(loss) if note else self._guard.would_explode(loss)
         if exploded:
             self._fail(f"the loss has exploded to {loss:.3g} (it had been {self._guard.lowest:.3g})")
-        if self.scaler.is_enabled() and self.scaler.get_scale() < LOWEST_SCALE:
+        if self.by.scaler.is_enabled() and self.by.scaler.get_scale() < LOWEST_SCALE:
             self._fail("every step overflows in half precision")
 
     def _fail(self, what: str) -> None:
@@ -426,15 +346,3 @@ class Trainer:
             "Resume with a lower learning rate, or with precision fp32.",
             where=str(self.run.path),
         )
-
-
-@contextlib.contextmanager
-def _frozen(parameters: Iterable[nn.Parameter]) -> Any:
-    held = [p for p in parameters if p.requires_grad]
-    for parameter in held:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in held:
-            parameter.requires_grad_(True)
