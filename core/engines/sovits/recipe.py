@@ -1,13 +1,13 @@
 """The interface between the training loop and a family of generators.
 
-`core.engines.sovits.trainer` drives: batches, devices, mixed precision, optimisers, schedules, gradient norms, logging,
+The training loop drives: batches, devices, mixed precision, optimisers, schedules, gradient norms, logging,
 probes, saving, resuming, stopping. A `Recipe` supplies what differs between families: which modules there are, how a
 batch is made ready, what the generator is run on, and the losses. One recipe object lives for one run.
 
 Families: `core.engines.sovits.vits_recipe.VitsRecipe` (presets standard and tiny) and
 `core.engines.sovits.lite_recipe.LiteRecipe` (preset lite).
 
-Order of one training step, driven by the trainer::
+Order of one training step, driven by `core.engines.sovits.learner`::
 
     batch = recipe.prepare_batch(batch)                     # on the device, no gradients, float32
     with autocast:
@@ -18,7 +18,7 @@ Order of one training step, driven by the trainer::
 Where gradients are accumulated, the discriminator first sees every part of the step's batch (its audio made without
 gradients), then the generator is run on each part again: the same update as of one large batch, in less memory.
 
-Randomness: a recipe draws only from torch's default generators, which the trainer seeds for every part of every step
+Randomness: a recipe draws only from torch's default generators, which the learner seeds for every part of every step
 (their state is saved with every checkpoint all the same), so that a resumed run repeats the uninterrupted one bit for
 bit on a CPU. A recipe keeps no other state that changes over steps: what depends on progress is computed from `step`.
 """
@@ -101,7 +101,7 @@ class Losses:
 class Recipe(ABC):
     """One family's half of training. Constructor of every recipe: `(config: SovitsConfig, options: TrainOptions)`.
 
-    The trainer moves the modules to the device and calls `.train()` / `.eval()`; the recipe never moves them.
+    The loop moves the modules to the device and calls `.train()` / `.eval()`; the recipe never moves them.
     """
 
     base_learning_rate: float = 1e-4
