@@ -1,6 +1,7 @@
-"""Any container or codec that PyAV reads, as mono float32 at one rate, streamed so that memory stays flat.
+"""Any container or codec that PyAV reads, as float32 at one rate, streamed so that memory stays flat.
 
-Notation: blocks are `[n]` float32, full scale 1.0 (floats beyond it are passed on as they are).
+Notation: blocks are `[n]` (mono), or `[n, 2]` where stereo is asked for; full scale 1.0 (floats beyond it are passed on
+as they are).
 """
 
 import os
@@ -73,15 +74,18 @@ def stream(
     *,
     max_hours: float = DEFAULT_MAX_HOURS,
     warnings: list[str] | None = None,
+    stereo: bool = False,
 ) -> Iterator[NDArray[np.float32]]:
-    """The sound of a file as mono blocks of `block_s` seconds (the last one shorter) at `rate_hz` (None: the file's).
+    """The sound of a file as blocks of `block_s` seconds (the last one shorter) at `rate_hz` (None: the file's).
 
-    Channels are averaged without the low-frequency one. Damaged packets are skipped and a file that ends early
-    gives what it has; `warnings` then gets a sentence each (complete once the iterator is exhausted).
+    Channels are averaged without the low-frequency one, into one or, with `stereo`, into left and right. Damaged
+    packets are skipped and a file that ends early gives what it has; `warnings` then gets a sentence each (complete
+    once the iterator is exhausted).
     Raises BadInput as `probe` does, and when more than `max_hours` come out.
     """
     notes = warnings if warnings is not None else []
-    frames = _Frames(path, notes)
+    frames = _Frames(path, notes, stereo)
+    n_channels = 2 if stereo else 1
     limit_s = max_hours * 3600.0
     out_hz = 0
     block_samples = 0
@@ -89,7 +93,7 @@ def stream(
     resampler: StreamResampler | None = None
     pending: list[NDArray[np.float32]] = []
     n_pending = 0
-    for mono, frame_hz in frames:
+    for mixed, frame_hz in frames:
         if resampler is None or frame_hz != in_hz:
             # A chained Ogg file may change its rate on the way; the output rate never changes.
             out_hz = out_hz or rate_hz or frame_hz
@@ -97,11 +101,11 @@ def stream(
             if resampler is not None:
                 tail = resampler.finish()
                 pending.append(tail)
-                n_pending += tail.size
-            resampler, in_hz = StreamResampler(frame_hz, out_hz), frame_hz
-        ready = resampler.push(mono)
+                n_pending += tail.shape[0]
+            resampler, in_hz = StreamResampler(frame_hz, out_hz, n_channels), frame_hz
+        ready = resampler.push(mixed)
         pending.append(ready)
-        n_pending += ready.size
+        n_pending += ready.shape[0]
         if frames.decoded_s > limit_s:
             raise BadInput(
                 f"{Path(path).name} is longer than {max_hours:g} hours.",
@@ -117,7 +121,7 @@ def stream(
     if resampler is not None:
         pending.append(resampler.finish())
     rest = np.concatenate(pending) if pending else np.zeros(0, np.float32)
-    for start in range(0, rest.size, max(1, block_samples)):
+    for start in range(0, rest.shape[0], max(1, block_samples)):
         yield rest[start : start + block_samples]
 
 
@@ -152,11 +156,12 @@ def _declared_s(container: InputContainer, stream: AudioStream) -> float | None:
 
 
 class _Frames:
-    """Iterates (mono block, its rate) over the first sound track, and collects warnings on the way."""
+    """Iterates (mono or stereo block, its rate) over the first sound track, and collects warnings on the way."""
 
-    def __init__(self, path: str | os.PathLike[str], notes: list[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], notes: list[str], stereo: bool) -> None:
         self._path = Path(path)
         self._notes = notes
+        self._stereo = stereo
         self.decoded_s = 0.0
         self._n_damaged = 0
         self._n_bad_numbers = 0
@@ -169,9 +174,9 @@ class _Frames:
             assert stream is not None  # open_audio saw to it
             declared_s = wav_seconds(self._path) or _declared_s(container, stream)
             for frame in self._decode(container, stream):
-                mono = self._mono(frame)
-                self.decoded_s += mono.size / frame.sample_rate
-                yield mono, int(frame.sample_rate)
+                mixed = self._left_right(frame) if self._stereo else self._mono(frame)
+                self.decoded_s += mixed.shape[0] / frame.sample_rate
+                yield mixed, int(frame.sample_rate)
             if self.decoded_s == 0.0:
                 raise undecodable(self._path, stream.codec_context.name, n_damaged=self._n_damaged)
             guessed = container.format.name in _ESTIMATED
@@ -196,7 +201,8 @@ class _Frames:
                 if isinstance(frame, AudioFrame) and frame.samples > 0 and frame.sample_rate > 0:
                     yield frame
 
-    def _mono(self, frame: AudioFrame) -> NDArray[np.float32]:
+    def _channels(self, frame: AudioFrame) -> NDArray[np.float32]:
+        """What is in a frame, [channels, n]."""
         data = frame.to_ndarray()
         n_channels = frame.layout.nb_channels
         if not frame.format.is_planar:
@@ -211,6 +217,24 @@ class _Frames:
             if data.dtype == np.uint8:
                 samples -= np.float32(128.0)
             samples *= np.float32(1.0 / _INT_SCALE[data.dtype.name])
+        return samples
+
+    def _left_right(self, frame: AudioFrame) -> NDArray[np.float32]:
+        """[n, 2]: each side is the mean of its own channels and of those in the middle; one channel is both.
+
+        Channels without names, as many WAV files have them, are left and right in turn.
+        """
+        samples = self._channels(frame)
+        names = ["LR"[i % 2] if c.name == "NONE" else c.name for i, c in enumerate(frame.layout.channels)]
+        sides = []
+        for other in "RL":
+            kept = [i for i, name in enumerate(names) if not name.startswith("LFE") and not name.endswith(other)]
+            sides.append(samples[kept or slice(None)].mean(axis=0, dtype=np.float32))
+        return np.stack(sides, axis=1)
+
+    def _mono(self, frame: AudioFrame) -> NDArray[np.float32]:
+        samples = self._channels(frame)
+        n_channels = samples.shape[0]
         if n_channels == 1:
             return np.ascontiguousarray(samples[0])
         kept = [i for i, channel in enumerate(frame.layout.channels) if not channel.name.startswith("LFE")]

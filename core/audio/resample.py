@@ -18,24 +18,28 @@ def resample(x: NDArray[np.floating], from_hz: float, to_hz: float) -> NDArray[n
 
 
 class StreamResampler:
-    """Resamples mono blocks as they come; the blocks joined equal `resample` of the whole."""
+    """Resamples blocks `[n]`, or `[n, channels]` where there is more than one channel, as they come; the blocks joined
+    equal `resample` of the whole."""
 
-    def __init__(self, from_hz: float, to_hz: float) -> None:
-        self._same = from_hz == to_hz
-        self._stream = None if self._same else soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality=QUALITY)
+    def __init__(self, from_hz: float, to_hz: float, channels: int = 1) -> None:
+        self._empty = np.zeros(0 if channels == 1 else (0, channels), np.float32)
+        self._stream = (
+            None
+            if from_hz == to_hz
+            else soxr.ResampleStream(from_hz, to_hz, channels, dtype="float32", quality=QUALITY)
+        )
 
     def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take samples [n], give what is ready [m] (m may be 0: the filter holds some back)."""
+        """Take samples, give what is ready (it may be none: the filter holds some back)."""
         if self._stream is None:
             return block
         return np.asarray(self._stream.resample_chunk(np.ascontiguousarray(block, dtype=np.float32)), dtype=np.float32)
 
     def finish(self) -> NDArray[np.float32]:
         """Give what the filter still holds. The resampler must not be used afterwards."""
-        empty = np.zeros(0, np.float32)
         if self._stream is None:
-            return empty
-        return np.asarray(self._stream.resample_chunk(empty, last=True), dtype=np.float32)
+            return self._empty
+        return np.asarray(self._stream.resample_chunk(self._empty, last=True), dtype=np.float32)
 
 
 def resample_blocks(

@@ -12,6 +12,8 @@ from core.audio.decode import stream
 from core.errors import BadInput
 
 if TYPE_CHECKING:
+    from soundfile import SoundFile
+
     from core.jobs.context import JobContext
 
 Block = NDArray[np.float32]
@@ -93,19 +95,25 @@ def exactly(blocks: Iterable[Block], n_samples: Callable[[], int], drop: int) ->
         yield np.pad(ready[:missing], (0, max(0, missing - ready.size)))
 
 
+def sound_file(path: Path, rate_hz: int, fmt: str, channels: int, expected_samples: float = 0) -> "SoundFile":
+    """A 24-bit file to write blocks to; what a plain WAV cannot hold (4 GB) becomes an RF64 file."""
+    import soundfile
+
+    large = expected_samples * channels > _WAV_SAMPLES
+    container = "FLAC" if fmt == "flac" else "RF64" if large else "WAV"
+    return soundfile.SoundFile(path, "w", rate_hz, channels, "PCM_24", format=container)
+
+
 def write_blocks(path: Path, blocks: Iterable[Block], rate_hz: int, fmt: str, expected_samples: float = 0) -> int:
     """Write 24-bit mono sound as it comes, atomically. Returns the samples. Raises BadInput (no sound), NoSpace.
 
-    `expected_samples`: about how many will come; what a plain WAV cannot hold (4 GB) becomes an RF64 file.
+    `expected_samples`: about how many will come.
     """
-    import soundfile
-
     from core import atomic
 
     n_samples = 0
     with atomic.file(path) as temp:
-        container = "FLAC" if fmt == "flac" else "RF64" if expected_samples > _WAV_SAMPLES else "WAV"
-        with soundfile.SoundFile(temp, "w", rate_hz, 1, "PCM_24", format=container) as out:
+        with sound_file(temp, rate_hz, fmt, 1, expected_samples) as out:
             for block in blocks:
                 out.write(np.clip(block, -1.0, 1.0))
                 n_samples += block.size

@@ -74,7 +74,7 @@ def _check_steps(options: CleanOptions, ctx: "JobContext") -> None:
     if "denoise" in options.steps:
         denoise.choose(options.denoiser)
     if "separate" in options.steps:
-        separate.check(ctx.settings)
+        separate.check(ctx.settings, options.separator)
 
 
 def _work(params: dict[str, Any], ctx: "JobContext") -> Iterator[tuple[str, Path, Voice | None]]:

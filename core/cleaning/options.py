@@ -18,6 +18,7 @@ class CleanOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     steps: tuple[StepName, ...] = Field(("highpass", "denoise", "loudness"), description="what to do, in order")
+    separator: str = Field("auto", max_length=200, description="file name of an MDX-Net; auto takes the best")
     highpass_hz: float = Field(70.0, ge=10.0, le=500.0, description="what is below goes (rumble, hum), Hz")
     denoiser: DenoiserName = Field("auto", description="auto takes the best that is installed")
     denoise_db: float = Field(100.0, ge=3.0, le=100.0, description="noise is taken down by this at most, dB")

@@ -108,7 +108,7 @@ class DatasetDesk:
         if "separate" in parsed.steps:
             from core.cleaning.separate import check
 
-            check(self.settings)
+            check(self.settings, parsed.separator)
         for kind in ("clean", "prep", "train"):
             self._refuse_while_busy(voice, kind)
         params = {"voice": self._voices.get(voice).name, "options": dict(options), "files": list(files)}

@@ -1,49 +1,14 @@
 """The weights that the studio can use: what for, how large, whose licence, where they lie, how to get them by hand."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
-
+from core.engines.cosyvoice2.models import MODELS as COSYVOICE
+from core.engines.voxcpm.models import MODELS as VOXCPM
 from core.errors import NotFound
+from core.models.encoder_entries import ENCODERS
+from core.models.entry import CatalogueEntry, Presence, locate_in
 from core.paths import REPO_ROOT
 from core.settings import Settings
 
-
-@dataclass(frozen=True)
-class CatalogueEntry:
-    """One set of weights.
-
-    Attributes:
-        name: the name used in messages and on the command line.
-        purpose: what it does for the user, in words.
-        size_bytes: about how much disk and download it takes; 0 if it comes with a package.
-        licence: of the weights.
-        folder: where it lies below `Settings.pretrain_dir`; empty if it comes with a package.
-        files: all of them must be there; a tuple in it means any one of these.
-        origin: where it comes from, in words.
-        by_hand: how to put it in place without a download by the studio.
-        ships: True if it is part of the repository or of its packages.
-    """
-
-    name: str
-    purpose: str
-    size_bytes: int
-    licence: str
-    folder: str
-    files: tuple[str | tuple[str, ...], ...]
-    origin: str
-    by_hand: str
-    ships: bool = False
-
-
-@dataclass(frozen=True)
-class Presence:
-    """Whether an entry can be used on this machine; `missing` names the files that are not there."""
-
-    entry: CatalogueEntry
-    state: Literal["present", "absent", "partial"]
-    path: Path | None
-    missing: tuple[str, ...] = ()
+__all__ = ["CATALOGUE", "CatalogueEntry", "Presence", "entry", "locate", "locate_in", "present"]
 
 
 def _whisper(size: str, megabytes: int, words: str) -> CatalogueEntry:
@@ -120,32 +85,28 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
         by_hand="restore pretrain/builtin from the repository: `git checkout -- pretrain/builtin`",
         ships=True,
     ),
-    CatalogueEntry(
-        name="contentvec",
-        purpose="content encoder of so-vits-svc 4.1 (vec768l12, vec256l9): clearer words than the built-in one",
-        size_bytes=380 * 1024 * 1024,
-        licence="MIT",
-        folder="contentvec",
-        files=("config.json", ("model.safetensors", "pytorch_model.bin")),
-        origin="ContentVec by Kaizhi Qian and others, in the Hugging Face transformers layout (a HuBERT model)",
-        by_hand=(
-            "on a machine with a connection, download the transformers version of ContentVec (config.json and "
-            "model.safetensors or pytorch_model.bin) and copy both files into pretrain/contentvec"
-        ),
-    ),
+    *ENCODERS,
     CatalogueEntry(
         name="vocals",
-        purpose="takes the voice out of a song (step `separate` of `clean`, with the package audio-separator)",
+        purpose="parts the voice of a song from its music (step `separate` of `clean`)",
         size_bytes=67 * 1024 * 1024,
         licence="see the model's page; published for Ultimate Vocal Remover by its author",
         folder="separation",
-        files=("Kim_Vocal_2.onnx", "download_checks.json", "mdx_model_data.json", "vr_model_data.json"),
-        origin="Kim Vocal 2, an MDX-Net in ONNX form, from Ultimate Vocal Remover's public models",
+        files=(
+            (
+                "Kim_Vocal_2.onnx",
+                "Kim_Vocal_1.onnx",
+                "UVR-MDX-NET-Voc_FT.onnx",
+                "UVR-MDX-NET-Inst_HQ_5.onnx",
+                "UVR-MDX-NET-Inst_HQ_4.onnx",
+                "UVR-MDX-NET-Inst_HQ_3.onnx",
+                "Kim_Inst.onnx",
+            ),
+        ),
+        origin="Kim Vocal 2, an MDX-Net in ONNX form, from Ultimate Vocal Remover's public models; or another of them",
         by_hand=(
-            "on a machine with a connection, run `audio-separator --download_model_only -m Kim_Vocal_2.onnx "
-            "--model_file_dir separation`, separate one song with it so that it also fetches its tables, and copy "
-            "Kim_Vocal_2.onnx, download_checks.json, mdx_model_data.json and vr_model_data.json into "
-            "pretrain/separation"
+            "on a machine with a connection, download Kim_Vocal_2.onnx from Ultimate Vocal Remover's public models (or "
+            "another MDX-Net in ONNX form, such as UVR-MDX-NET-Inst_HQ_4.onnx) and copy it into pretrain/separation"
         ),
     ),
     CatalogueEntry(
@@ -207,6 +168,8 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
         by_hand="nothing to do",
         ships=True,
     ),
+    *VOXCPM,
+    *COSYVOICE,
 )
 
 
@@ -235,23 +198,6 @@ def locate(settings: Settings, name: str) -> Presence:
     return Presence(one, "absent" if len(missing) == len(one.files) else "partial", folder, missing)
 
 
-def locate_in(folder: Path, one: CatalogueEntry) -> tuple[str, ...]:
-    """The files of an entry that `folder` lacks; empty files do not count as there."""
-    missing: list[str] = []
-    for wanted in one.files:
-        choices = (wanted,) if isinstance(wanted, str) else wanted
-        if not any(_is_whole(folder / choice) for choice in choices):
-            missing.append(" or ".join(choices))
-    return tuple(missing)
-
-
 def present(settings: Settings) -> dict[str, Presence]:
     """Every entry of the catalogue by name, with whether its files are in place."""
     return {one.name: locate(settings, one.name) for one in CATALOGUE}
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        return path.is_file() and path.stat().st_size > 0
-    except OSError:
-        return False

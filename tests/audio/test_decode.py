@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -77,6 +78,45 @@ def test_seven_point_one_is_mixed_without_the_bass_channel(tmp_path: Path) -> No
 def test_sample_formats_have_one_scale(tmp_path: Path, codec: str, fmt: str) -> None:
     y = load(write_media(tmp_path / "a.wav", tone(0.5), codec=codec, sample_format=fmt), RATE)
     assert np.abs(y - tone(0.5)).max() < (1e-2 if fmt == "u8" else 1e-4)
+
+
+class TestStereo:
+    LEFT, RIGHT = tone(0.5, hz=220.0), tone(0.5, hz=500.0)
+
+    def read(self, path: Path, **options: int) -> np.ndarray:
+        return np.concatenate(list(stream(path, stereo=True, block_s=0.1, **options)))
+
+    @pytest.mark.parametrize("kind", ["wav", "flac"])
+    def test_sides_stay_apart(self, tmp_path: Path, kind: str) -> None:
+        path = tmp_path / f"a.{kind}"
+        write_media(path, np.stack([self.LEFT, self.RIGHT]), layout="stereo")
+        found = self.read(path)
+        assert np.allclose(found, np.stack([self.LEFT, self.RIGHT], axis=1), atol=2e-4)
+
+    def test_channels_without_names_are_sides_too(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.wav"
+        soundfile.write(path, np.stack([self.LEFT, self.RIGHT], axis=1), 44100, "PCM_24")  # names no channels
+        assert np.allclose(self.read(path), np.stack([self.LEFT, self.RIGHT], axis=1), atol=1e-5)
+
+    def test_one_channel_is_both_sides(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.wav"
+        write_media(path, self.LEFT)
+        assert np.allclose(self.read(path), np.stack([self.LEFT, self.LEFT], axis=1), atol=2e-4)
+
+    def test_the_middle_is_on_both_sides_and_the_bass_on_none(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.wav"
+        silent = np.zeros_like(self.LEFT)
+        write_media(path, np.stack([self.LEFT, silent, self.RIGHT, self.LEFT, silent, silent]), layout="5.1")
+        found = self.read(path)
+        assert np.allclose(found[:, 0], (self.LEFT + self.RIGHT) / 3, atol=2e-4)
+        assert np.allclose(found[:, 1], self.RIGHT / 3, atol=2e-4)
+
+    def test_at_another_rate(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.wav"
+        write_media(path, np.stack([self.LEFT, self.RIGHT]), layout="stereo")
+        found = self.read(path, rate_hz=16000)
+        assert found.shape == (8000, 2)
+        assert np.allclose(found[1000:-1000, 1], tone(0.5, 16000, 500.0)[1000:-1000], atol=2e-3)
 
 
 def test_floats_that_are_no_numbers_become_silence_with_a_word(tmp_path: Path) -> None:
