@@ -44,6 +44,7 @@ HANDLERS: dict[str, Handler] = {
     "character-audio": Handler("core.service.process:run_process", lane="work"),
     "character-speech": Handler("core.service.speaking:run_speech", lane="speech"),
     "say": Handler("core.speech.say:run_say", lane="work"),
+    "export-onnx": Handler("core.engines.sovits.onnx_export:run_export_onnx", lane="work"),
 }
 
 
