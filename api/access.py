@@ -29,8 +29,8 @@ class _Quiet(RotatingFileHandler):
 class Access:
     """ASGI middleware around everything, the guard included."""
 
-    def __init__(self, app: ASGIApp, log_dir: Path) -> None:
-        self.app, self._log_dir = app, log_dir
+    def __init__(self, app: ASGIApp, log_dir: Path, name: str = "access") -> None:
+        self.app, self._log_dir, self._name = app, log_dir, name
         self._handler: logging.Handler | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +64,11 @@ class Access:
         if self._handler is None:
             self._log_dir.mkdir(parents=True, exist_ok=True)
             self._handler = _Quiet(
-                self._log_dir / "access.log", maxBytes=_MAX_BYTES, backupCount=_BACKUPS, encoding="utf-8", delay=True
+                self._log_dir / f"{self._name}.log",
+                maxBytes=_MAX_BYTES,
+                backupCount=_BACKUPS,
+                encoding="utf-8",
+                delay=True,
             )
         client = scope.get("client")
         row = {

@@ -24,6 +24,7 @@ STATUS: dict[str, int] = {
     "cancelled": 409,
     "too_many": 429,
     "too_late": 408,
+    "closing": 503,
 }
 _LOG = logging.getLogger("api")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 
+from api.closing import CLOSING, UNDER_WAY
 from api.speaking import watched
 from core.errors import Cancelled, StudioError, from_dict
 from core.jobs.model import Job
@@ -22,8 +23,13 @@ async def finished(studio: "Studio", request: Request, kind: str, params: dict[s
     """Queue a job and wait for its result; a client that goes away cancels it.
 
     The job's files may be removed once this returns or raises: it waits until the worker has ended. Raises what the
-    job failed with.
+    job failed with, and Closing.
     """
+    with UNDER_WAY.one():
+        return await _finished(studio, request, kind, params)
+
+
+async def _finished(studio: "Studio", request: Request, kind: str, params: dict[str, Any]) -> dict[str, Any]:
     job = await asyncio.to_thread(studio.characters.start_job, kind, params)
 
     async def ended() -> Job:
@@ -48,9 +54,12 @@ async def _stopped(studio: "Studio", job_id: int) -> None:
 
 
 async def events(studio: "Studio", job_id: int) -> AsyncIterator[str]:
-    """A job's changes as server-sent events: "progress" while it is active, at last "end"; comments in between."""
+    """A job's changes as server-sent events: "progress" while it is active, at last "end"; comments in between.
+
+    They break off without an "end" when the server closes: the job goes on, and a client asks again.
+    """
     told, silent_s = "", 0.0
-    while True:
+    while not CLOSING.is_set():
         try:
             job = await asyncio.to_thread(studio.job, job_id)
         except StudioError as err:

@@ -14,6 +14,7 @@ from api.speaking import Desk
 from core import __version__
 
 if TYPE_CHECKING:
+    from api.workers import Place
     from core.studio import Studio
 
 _ABOUT = f"""Characters, training, speech and conversion over HTTP.
@@ -24,8 +25,10 @@ token: `Authorization: Bearer TOKEN`.
 {tts_socket.__doc__}"""
 
 
-def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str, ...] = ()) -> FastAPI:
-    """The application over `studio`.
+def build_app(
+    studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str, ...] = (), place: "Place | None" = None
+) -> FastAPI:
+    """The application over `studio`. `place`: this process's among several that serve one port.
 
     Light: nothing here imports torch or Gradio; the page builds itself in a thread once the server runs, so
     `/health` answers at once. `allowed_hosts` are further names under which this server is reached (`*` as wildcard).
@@ -61,7 +64,7 @@ def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str
     app.include_router(jobs.router(studio))
     app.include_router(characters.router(studio))
     app.include_router(inference.router(studio))
-    speech = Desk.of(studio.settings)
+    speech = Desk.of(studio.settings, place.queue if place else None)
     for each in (tts, tts_socket, openai):
         app.include_router(each.router(studio, speech))
     app.include_router(convert.router(studio))
@@ -76,5 +79,5 @@ def build_app(studio: "Studio", with_page: bool = True, allowed_hosts: tuple[str
     app.add_middleware(errors.Surprises)
     app.add_middleware(Bounds, file_bytes=studio.settings.max_upload_mb << 20)
     app.add_middleware(Guard, rules=rules)  # added late, so it sees a request early
-    app.add_middleware(Access, log_dir=studio.settings.log_dir)
+    app.add_middleware(Access, log_dir=studio.settings.log_dir, name=f"access-{place.number}" if place else "access")
     return app

@@ -5,16 +5,19 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from api.closing import UNDER_WAY
 from api.metrics import METRICS
 from core.errors import Cancelled, StudioError
 from core.service.formats import MEDIA, encoder, rate_for
 from core.service.gate import Gate
+from core.service.shared_gate import SharedGate
 from core.service.speech import Speaking, SpeechRequest, SpeechService
 
 if TYPE_CHECKING:
@@ -35,12 +38,13 @@ class Desk:
 
     settings: "Settings"
     service: SpeechService
-    gate: Gate
+    gate: Gate | SharedGate
 
     @classmethod
-    def of(cls, settings: "Settings") -> "Desk":
-        """A new one."""
-        gate = Gate(settings.max_speech, settings.max_speech_queue, settings.max_speech_per_client)
+    def of(cls, settings: "Settings", shared_queue: Path | None = None) -> "Desk":
+        """A new one. `shared_queue`: the file of a queue that several server processes share."""
+        bounds = settings.max_speech, settings.max_speech_queue, settings.max_speech_per_client
+        gate = Gate(*bounds) if shared_queue is None else SharedGate(shared_queue, *bounds)
         return cls(settings, SpeechService(settings), gate)
 
 
@@ -97,10 +101,11 @@ class Speech:
         self.deadline = wanted.started + min(limit, wanted.timeout_s or limit)
 
     async def begin(self) -> None:
-        """Wait for a turn and for the first chunk. Raises TooMany, TooLate, and what the engine raises."""
+        """Wait for a turn and for the first chunk. Raises TooMany, TooLate, Closing, and what the engine raises."""
         METRICS.add("timbre_speech_requests_total")
         try:
             async with asyncio.timeout(max(0.001, self.deadline - time.monotonic())):
+                self._stack.enter_context(UNDER_WAY.one())
                 self.waited_s = await self._stack.enter_async_context(self._desk.gate.turn(self._client))
                 self.speaking = Speaking(self._desk.service, self._said, self._text)
                 self._stack.callback(self.speaking.close)

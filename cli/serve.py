@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _PORTS_TRIED = 50
 _TAKEN = {errno.EADDRINUSE, errno.EACCES, 10013, 10048}  # the last two are Windows' own
-_GRACE_S = 3  # open event streams never end by themselves
 
 
 def add(subparsers: Any) -> None:
@@ -36,6 +35,9 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--language", choices=("auto", "en", "zh"), help="language of the page (default: auto)")
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
     parser.add_argument("--api-only", action="store_true", help="serve the HTTP API without the page")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="server processes, with --api-only (default: 1)"
+    )
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME",
         help="another host name that leads here, * as wildcard; for a proxy such as Colab's; repeatable",
@@ -114,6 +116,12 @@ def open_when_up(server: "uvicorn.Server", url: str) -> None:
 def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
     """Serve until Ctrl-C or SIGTERM. Jobs that are running go on; the next start finds them."""
     settings = settings_of(options, "language")
+    if options.workers < 1 or (options.workers > 1 and not options.api_only):
+        raise BadInput(
+            f"{options.workers} server processes cannot be: the page lives in one.",
+            "Give --workers 1, or several together with --api-only.",
+            where="workers",
+        )
     wanted = settings.port
     listener = bind(settings.host, wanted)
     try:
@@ -150,22 +158,29 @@ def _serve(
     url: str,
     out: "Output",
 ) -> None:
-    import uvicorn
+    hosts = tuple(options.allow_host)
+    told = f"Timbre Studio: {url}   workspace: {settings.workspace}   stop: Ctrl-C"
+    if options.workers > 1:
+        from api import workers
 
+        ended = threading.Event()
+
+        def end(_signal: int, _frame: object) -> None:
+            if ended.is_set():
+                raise KeyboardInterrupt
+            ended.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
+        out.line(told)
+        workers.serve(settings, hosts, options.workers, listener, ended)
+        return
+    from api.closing import Server
     from api.server import build_app
+    from api.workers import config_of
 
-    app = build_app(studio, with_page=not options.api_only, allowed_hosts=tuple(options.allow_host))
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        log_config=None,  # our own log has it
-        timeout_graceful_shutdown=_GRACE_S,
-        ws_max_size=64 * 1024 * 1024,
-        server_header=False,
-        lifespan="on",
-    )
-    server = uvicorn.Server(config)
+    app = build_app(studio, with_page=not options.api_only, allowed_hosts=hosts)
+    server = Server(config_of(app), settings.drain_s)
     sys.setswitchinterval(0.0005)  # speech engines compute in threads beside the event loop, which must not wait 5 ms
 
     def stop(_signal: int, _frame: object) -> None:
@@ -176,7 +191,7 @@ def _serve(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    out.line(f"Timbre Studio: {url}   workspace: {settings.workspace}   stop: Ctrl-C")
+    out.line(told)
     if settings.token and not options.api_only:
         out.note("It asks for the token you set.")
     if wants_browser(options):

@@ -64,6 +64,9 @@ class Settings(BaseModel):
     max_speech_queue: int = Field(64, ge=0, le=10000, description="texts that may wait over HTTP; more get 429")
     max_speech_per_client: int = Field(64, ge=1, le=10000, description="texts of one client, spoken and waiting")
     speech_deadline_s: float = Field(300.0, gt=0, le=86400, description="longest that one text may take over HTTP, s")
+    drain_s: float = Field(
+        30.0, ge=0, le=3600, description="longest that a server asked to end goes on with what it has begun, s"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much the log holds")
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)

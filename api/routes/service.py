@@ -22,7 +22,7 @@ def router(studio: "Studio", desk: Desk, with_page: bool) -> APIRouter:
 
     @routes.get("/metrics", response_class=PlainTextResponse)
     def metrics() -> PlainTextResponse:
-        """Counters of this server process in Prometheus' text form."""
+        """Counters in Prometheus' text form, of all server processes; model memory of the one that answers."""
         now: dict[tuple[str, str], float] = {
             ("timbre_speech_active", ""): desk.gate.active,
             ("timbre_speech_queued", ""): desk.gate.queued,
