@@ -37,7 +37,7 @@ ENGINES: dict[str, TrainEngine] = {
     "sovits": TrainEngine(
         options="core.training.options:TrainOptions",
         run="core.engines.sovits.train:run_train",
-        preflight="core.training.preflight:preflight",
+        preflight="core.engines.sovits.preflight:preflight",
         code=("core/engines/sovits", "core/nn", "core/features"),
     ),
 }

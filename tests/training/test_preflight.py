@@ -8,10 +8,10 @@ from core import device
 from core.dataset.voices import Voice
 from core.device import DeviceInfo, DiskInfo
 from core.engines.sovits import trial
+from core.engines.sovits.preflight import preflight, tried
 from core.features import cache
 from core.settings import Settings, load_settings
 from core.training.options import parse_options
-from core.training.preflight import preflight, tried
 from core.training.runs import RunInfo, create_run
 from tests.training.material import BandEncoder, make_voice, register_encoder, small_config
 

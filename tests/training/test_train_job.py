@@ -10,14 +10,14 @@ from core.dataset.voices import Voice, VoiceStore
 from core.engines.sovits import train
 from core.engines.sovits.export import load_model, read_card
 from core.engines.sovits.material import split
-from core.engines.sovits.probe import BadRender
+from core.engines.sovits.preflight import preflight
 from core.engines.sovits.recipes import create_recipe
 from core.engines.sovits.verify import verify_in_fresh_process
 from core.errors import BadInput, Cancelled, Conflict, NotFound
 from core.jobs.context import ForegroundContext
 from core.settings import Settings, load_settings
 from core.training.options import parse_options
-from core.training.preflight import preflight
+from core.training.proof import BadRender
 from core.training.runs import list_runs, open_run
 from tests.training.material import export_random, make_examples, make_voice, register_encoder, small_config
 

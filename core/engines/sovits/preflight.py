@@ -1,0 +1,152 @@
+"""What is asked before a so-vits-svc run starts. Light: no torch here."""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core import device
+from core.checks import Check
+from core.errors import StudioError, human_bytes
+from core.settings import Settings
+from core.training import preflight as common
+from core.training.options import TrainOptions
+from core.training.preflight import Sizes
+from core.training.runs import RunInfo
+
+if TYPE_CHECKING:
+    from core.dataset.clips import Clip
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a preset takes. Parameters are counted from the models; memory was measured on them in float32."""
+
+    generator_parameters: float
+    discriminator_parameters: float
+    base_bytes: float
+    """Process memory beside weights and activations: python, torch, the encoder while features are made."""
+    bytes_per_item: float
+    """Activations of one item of a batch."""
+    batch_size: int
+
+    @property
+    def generation_bytes(self) -> float:
+        """One checkpoint: weights and two AdamW moments of both modules, float32."""
+        return 12.0 * (self.generator_parameters + self.discriminator_parameters)
+
+    def memory_bytes(self, batch_size: int) -> float:
+        """Weights, gradients, moments, and the activations of a batch."""
+        return self.base_bytes + 4.0 / 3.0 * self.generation_bytes + batch_size * self.bytes_per_item
+
+
+COSTS = {
+    "standard": Cost(52.4e6, 46.8e6, 0.9e9, 1.1e9, 6),
+    "tiny": Cost(28.7e6, 46.8e6, 0.9e9, 0.9e9, 6),
+    "lite": Cost(2.8e6, 0.12e6, 0.9e9, 0.09e9, 10),
+}
+_UNIT_BYTES_PER_S = 50 * 768 * 2 + 86 * 8
+"""Features of a second of speech, by the widest encoder."""
+
+
+def preflight(settings: Settings, options: TrainOptions) -> list[Check]:
+    """Every check for a run with these options. Nothing is changed, nothing heavy is loaded."""
+    if options.resume:
+        return common.resume(settings, options.resume, _full_bytes)
+    accepted, checks = common.voice_clips(settings, options.voice)
+    cost = COSTS[options.preset]
+    seconds = sum(clip.duration_s for clip in accepted)
+    parameters = cost.generator_parameters
+    sizes = Sizes(
+        *(cost.generation_bytes, 2.0 * parameters, 4.0 * parameters, seconds * _UNIT_BYTES_PER_S, options.probes)
+    )
+    batch = options.batch_size or cost.batch_size
+    return [
+        *checks,
+        *common.clip_files(settings, options.voice, accepted),
+        _encoder(settings, options),
+        _pitch(options),
+        *_features(settings, options, accepted),
+        common.disk(settings, options, sizes),
+        common.computes_on(settings, slow_on_cpu=options.preset != "lite"),
+        common.memory(settings, batch, options.accumulate, cost.memory_bytes, accepted),
+        *common.computer(settings),
+        common.others(settings),
+        _start_from(options),
+    ]
+
+
+def _full_bytes(info: RunInfo) -> float:
+    return COSTS[info.preset].generation_bytes if info.preset in COSTS else 0.0
+
+
+def tried(settings: Settings, options: TrainOptions) -> Check:
+    """The memory line again, measured by a few steps on the longest clip in a process of its own. Takes seconds to
+    minutes; needs no clips on disk but their lengths."""
+    from core.engines.sovits.trial import measure_in_fresh_process
+
+    accepted, _ = common.voice_clips(settings, options.voice)
+    longest_s = max((clip.duration_s for clip in accepted), default=10.0)
+    where = device.pick(settings.device)
+    asked = options.batch_size or COSTS[options.preset].batch_size
+    try:
+        found = measure_in_fresh_process(options, where, longest_s)
+    except StudioError as err:
+        return Check("memory", "fail", err.message, err.hint)
+    detail = (
+        f"measured: {human_bytes(found['peak_bytes'])} and {found['step_s']:.2f} s a step "
+        f"for batches of {found['batch_size']} on {where}"
+    )
+    if found["batch_size"] == asked:
+        return Check("memory", "ok", detail)
+    fix = f"Batches of {asked} do not fit; take {found['batch_size']} with {found['accumulate']} accumulated."
+    return Check("memory", "warn", detail, fix)
+
+
+def _features(settings: Settings, options: TrainOptions, accepted: "list[Clip]") -> list[Check]:
+    """How many clips have features of this encoder and pitch in the cache; what is missing is made at the start."""
+    if not accepted:
+        return []
+    found = 0
+    for note in (settings.cache_dir / "features").glob("*/spec.json"):
+        try:
+            spec = json.loads(note.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if spec.get("encoder") == options.encoder and spec.get("pitch") == options.pitch:
+            there = sum((note.parent / f"{clip.sha256}.safetensors").is_file() for clip in accepted)
+            found = max(found, there)
+    missing = len(accepted) - found
+    if missing:
+        detail = f"{found} of {len(accepted)} clips have features; {missing} are made before training starts"
+        return [Check("features", "ok", detail)]
+    return [Check("features", "ok", "every clip has its features; each is checked against its clip when it is read")]
+
+
+def _encoder(settings: Settings, options: TrainOptions) -> Check:
+    from core.features.encoders import available
+
+    infos = {info.name: info for info in available(settings)}
+    info = infos.get(options.encoder)
+    if info is None:
+        return Check("encoder", "fail", f"'{options.encoder}' is unknown", f"Choose one of {', '.join(infos)}.")
+    if not info.ready:
+        return Check("encoder", "fail", f"'{info.name}' is not here", info.why_not)
+    return Check("encoder", "ok", f"'{info.name}' is ready")
+
+
+def _pitch(options: TrainOptions) -> Check:
+    from core.features.pitch import PITCHES
+
+    if options.pitch not in PITCHES:
+        fix = f"Choose one of {', '.join(PITCHES)}."
+        return Check("pitch", "fail", f"'{options.pitch}' is unknown", fix)
+    return Check("pitch", "ok", f"'{options.pitch}'")
+
+
+def _start_from(options: TrainOptions) -> Check:
+    if options.preset == "lite":
+        without = Check("base model", "ok", "this preset starts from nothing")
+    else:
+        fix = "Choose a G_0.pth of so-vits-svc 4.1 to start from, or expect to train several times as long."
+        without = Check("base model", "warn", "none chosen: the model starts from nothing", fix)
+    return common.weights_to_start_from(options, without)
