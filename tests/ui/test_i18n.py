@@ -15,7 +15,7 @@ from ui.texts import I18N_DIR, LANGUAGES, load_table, pick_language, texts
 
 UI = Path(__file__).resolve().parents[2] / "ui"
 # Keys put together at run time: a state, a kind of job, an error's code …
-DYNAMIC = ("state.", "job.", "error.", "js.", "reason.", "check.", "nav.", "training.preset_", "training.about_",
+DYNAMIC = ("state.", "job.", "error.", "js.", "reason.", "check.", "nav.", "training.opt_", "training.about_", "training.engine_",
            "home.step_", "home.next_", "theme.", "clip.", "run.", "jobs.", "settings.", "training.plot_", "cut.only_",
            "cut.rate_", "clean.", "language.", "limit.", "cleaning.", "quality.")
 
@@ -72,7 +72,7 @@ def test_every_key_is_used() -> None:
 def test_no_label_is_left_in_the_other_language() -> None:
     both = tables()
     same = [k for k, v in both["zh"].items() if v == both["en"][k] and re.search(r"[a-z]{4}", v)
-            and not k.startswith("training.preset_") and k not in ("training.tensorboard", "check.python")]
+            and k not in ("training.tensorboard", "check.python")]
     assert same == []
     assert not [k for k, v in both["en"].items() if re.search(r"[\u4e00-\u9fff]", v)]
 
@@ -110,6 +110,7 @@ def test_every_kind_of_job_reason_and_check_has_words(language: str) -> None:
     words = load_table(language)
     assert not [kind for kind in HANDLERS if f"job.{kind}" not in words]
     assert not [reason for reason in REASONS if f"reason.{reason}" not in words]
-    checks = re.findall(r'Check\(\s*"([a-z ]+)"', (REPO_ROOT / "core" / "training" / "preflight.py").read_text("utf-8"))
+    sources = [path.read_text("utf-8") for path in (REPO_ROOT / "core").rglob("*preflight*.py")]
+    checks = {name for source in sources for name in re.findall(r'Check\(\s*"([a-z ]+)"', source)}
     assert len(checks) > 10
     assert not [name for name in checks if f"check.{name}" not in words]
