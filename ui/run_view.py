@@ -89,19 +89,10 @@ def offer_html(t: Texts, run: "RunSummary") -> str:
             f'{esc(t("training.offer_take"))}</button></div>')
 
 
-# The labels of the form say the same settings; what has no field there is said by its name.
-SETTING_KEYS = {
-    "preset": "training.preset", "steps": "training.steps", "batch_size": "training.batch",
-    "learning_rate": "training.lr", "save_every_steps": "training.save_every", "log_every_steps": "training.log_every",
-    "segment_frames": "training.segment", "seed": "training.seed", "pitch": "training.pitch",
-    "precision": "training.precision", "accumulate": "training.accumulate",
-}  # fmt: skip
-
-
 def setting_name(t: Texts, name: str) -> str:
-    """An option of TrainOptions in words."""
-    key = SETTING_KEYS.get(name)
-    return t(key) if key else name
+    """An option of a run in the words of the form; one that has none is said by its name."""
+    key = f"training.opt_{name}"
+    return t(key) if t.has(key) else name.replace("_", " ")
 
 
 def plots_html(t: Texts, runs: Sequence[tuple[str, Rows]], plots: Sequence[tuple[str, str]] = PLOTS,

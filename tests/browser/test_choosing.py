@@ -41,7 +41,7 @@ def tab(page: Any, name: str) -> None:
 def set_up(page: Any, values: dict[str, str]) -> None:
     page.click("#train-expert button >> nth=0")
     for field, value in values.items():
-        page.fill(f"#{field} input", value)
+        page.fill(f"#opt-{field} input", value)
         page.keyboard.press("Tab")
 
 
@@ -63,7 +63,8 @@ def test_train_stop_resume_compare_vote(page: Any, studio: Any, do: Any, voice: 
     # Start: the curves grow while it goes on, without TensorBoard.
     do.open(page, studio.url, "training")
     page.wait_for_function("name => document.querySelector('#voice input').value === name", arg=voice)
-    set_up(page, {"steps": "5000", "batch-size": "1", "segment": "8", "log-every": "1", "save-every": "10"})
+    set_up(page, {"steps": "5000", "batch-size": "1", "segment-frames": "8", "log-every-steps": "1",
+                  "save-every-steps": "10"})
     page.click("#train-start")
     page.wait_for_selector("#run-plots polyline")
     before = page.evaluate(POINTS)
@@ -122,8 +123,8 @@ def test_clone_and_delete(page: Any, studio: Any, do: Any, voice: str) -> None:
     row = page.locator("#runs tbody tr >> nth=0")
     row.locator("[data-act=clone]").click()
     page.wait_for_selector("#train-clone .ts-banner")
-    page.wait_for_function("document.querySelector('#steps input').value === '5000'")
-    page.fill("#steps input", "7")
+    page.wait_for_function("document.querySelector('#opt-steps input').value === '5000'")
+    page.fill("#opt-steps input", "7")
     page.keyboard.press("Tab")
     changes = "document.querySelector('#train-clone .ts-changes')?.innerText.trim().split(/\\s+/).join()"
     page.wait_for_function(f"{changes} === 'Steps,5000,7'")

@@ -55,10 +55,11 @@ def test_from_recordings_to_converted_audio(page: Any, studio: Any, do: Any, spe
     page.click("#nav a[href='#training']")
     page.wait_for_selector("#preflight .ts-checks li")
     assert "Data" in page.inner_text("#preflight")
-    page.fill("#steps input", "6")
+    page.fill("#opt-steps input", "6")
     page.click("#train-expert button >> nth=0")
-    for field, value in {"batch-size": "1", "segment": "16", "log-every": "1", "save-every": "6"}.items():
-        page.fill(f"#{field} input", value)
+    for field, value in {"batch-size": "1", "segment-frames": "16", "log-every-steps": "1",
+                         "save-every-steps": "6"}.items():
+        page.fill(f"#opt-{field} input", value)
         page.keyboard.press("Tab")
     page.click("#train-start")
     page.wait_for_selector("#status-bar [data-act=cancel]")

@@ -87,7 +87,7 @@ def test_a_run_that_waits_or_failed_says_what_to_do() -> None:
     run = RunInfo("r <b>", "voice", "lite", "builtin", state="failed", offer={"batch_size": 2, "accumulate": 4})
     html = run_head(T, run, None)
     assert 'data-act="offer" data-run="r &lt;b&gt;"' in html
-    assert "Batch (clips) 2, Accumulated batches 4" in html
+    assert "Batch (clips) 2, Batches a step 4" in html
     assert 'data-act="resume"' in html
     run.state = "completed"
     assert "data-act" not in run_head(T, run, None)

@@ -9,11 +9,9 @@ from ui.controls import Context, Part, Scene, esc, heading, html_part, need_voic
 from ui.run_view import preflight_html
 from ui.texts import Texts
 from ui.training import blind, checkpoints, live, runs
+from ui.training.form import Form
 from ui.training.runs import diff_rows_html
 from ui.training.shown import job_of
-
-PRESETS = ("lite", "tiny", "standard")
-PITCH = ("fcpe", "crepe", "harvest", "dio", "pm")
 
 
 def build(ctx: Context) -> None:
@@ -28,7 +26,7 @@ def build(ctx: Context) -> None:
     with gr.Row(elem_classes="ts-cols", equal_height=False):
         with gr.Column(scale=0, min_width=300, elem_classes="ts-left"):
             origin = html_part(elem_id="train-clone")
-            form = _build_form(ctx)
+            form = Form(ctx)
             gr.HTML(section(t("training.preflight")), apply_default_css=False, js_on_load=None)
             checks = html_part(elem_id="preflight")
         with (gr.Column(scale=1, min_width=400, elem_classes="ts-main"),
@@ -49,55 +47,13 @@ def build(ctx: Context) -> None:
     _wire_parts(ctx, form, (start, stop), checks)
 
 
-def _build_form(ctx: Context) -> dict[str, Any]:
-    """The settings of a run; names are those of TrainOptions."""
-    t = ctx.t
-    gpu = "gpu" if ctx.studio.status().device.kind == "cuda" else "cpu"
-    form: dict[str, Any] = {
-        "preset": gr.Radio([(t(f"training.preset_{name}"), name) for name in PRESETS],
-                           value="standard" if gpu == "gpu" else "lite", label=t("training.preset"),
-                           info=t(f"training.preset_info_{gpu}"), elem_id="preset", elem_classes="ts-radio"),
-    }
-    about = gr.HTML(_about(ctx, gpu, form["preset"].value), apply_default_css=False, js_on_load=None)
-    form["preset"].change(lambda name: _about(ctx, gpu, name), [form["preset"]], [about], queue=False,
-                          show_progress="hidden", api_visibility="private")
-    form["steps"] = gr.Number(6000, precision=0, minimum=1, step=500, label=t("training.steps"),
-                              info=t("training.steps_info"), elem_id="steps")
-    with gr.Accordion(t("training.expert"), open=False, elem_id="train-expert"):
-        with gr.Row():
-            form["batch_size"] = gr.Number(0, precision=0, minimum=0, label=t("training.batch"),
-                                           info=t("training.batch_info"), min_width=80, elem_id="batch-size")
-            form["learning_rate"] = gr.Number(0, minimum=0, maximum=1, label=t("training.lr"),
-                                              info=t("training.lr_info"), min_width=80)
-        with gr.Row():
-            form["save_every_steps"] = gr.Number(500, precision=0, minimum=1, label=t("training.save_every"),
-                                                 info=t("training.save_every_info"), min_width=80, elem_id="save-every")
-            form["log_every_steps"] = gr.Number(20, precision=0, minimum=1, label=t("training.log_every"),
-                                                info=t("training.log_every_info"), min_width=80, elem_id="log-every")
-        with gr.Row():
-            form["segment_frames"] = gr.Number(0, precision=0, minimum=0, label=t("training.segment"),
-                                               info=t("training.segment_info"), min_width=80, elem_id="segment")
-            form["seed"] = gr.Number(1234, precision=0, minimum=0, label=t("training.seed"),
-                                     info=t("training.seed_info"), min_width=80)
-        form["pitch"] = gr.Dropdown(list(PITCH), value="fcpe", label=t("training.pitch"), info=t("training.pitch_info"))
-        form["precision"] = gr.Dropdown([(t("training.precision_auto"), "auto"), "fp32", "fp16", "bf16"], value="auto",
-                                        label=t("training.precision"), info=t("training.precision_info"))
-    return form
-
-
-def _about(ctx: Context, device: str, preset: str) -> str:
-    return f'<p class="ts-muted ts-about">{ctx.t(f"training.about_{preset}_{device}")}</p>'
-
-
-def _options(ctx: Context, voice: str, form: dict[str, Any], cloned: str | None,
-             values: tuple[Any, ...]) -> dict[str, Any]:
-    """Studio's options: the form over those of the cloned run, if any; an emptied field means its default."""
-    chosen = {name: value for name, value in zip(form, values, strict=True) if value is not None}
-    chosen["voice"] = voice
+def _options(ctx: Context, voice: str, form: Form, cloned: str | None, values: tuple[Any, ...]) -> dict[str, Any]:
+    """Studio's options: the form, over those of the cloned run if there is one."""
+    chosen = {**form.options(values), "voice": voice}
     return ctx.studio.training.clone(cloned, chosen) if cloned else chosen
 
 
-def _wire_actions(ctx: Context, form: dict[str, Any], buttons: tuple[gr.Button, gr.Button], checks: gr.HTML,
+def _wire_actions(ctx: Context, form: Form, buttons: tuple[gr.Button, gr.Button], checks: gr.HTML,
                   shown: gr.State, cloned: gr.State) -> None:
     t = ctx.t
     start, stop = buttons
@@ -115,28 +71,24 @@ def _wire_actions(ctx: Context, form: dict[str, Any], buttons: tuple[gr.Button, 
             if job.kind == "train" and job.voice == voice and job.active:
                 ctx.studio.cancel(job.id)
 
-    ctx.on(start.click, begin, [ctx.voice, cloned, *form.values()], [shown, cloned])
-    ctx.on(checks.act, begin_all_the_same, [ctx.voice, cloned, *form.values()], [shown, cloned])
+    ctx.on(start.click, begin, [ctx.voice, cloned, *form.components], [shown, cloned])
+    ctx.on(checks.act, begin_all_the_same, [ctx.voice, cloned, *form.components], [shown, cloned])
     ctx.on(stop.click, end, [ctx.voice])
-    for name, component in form.items():
-        ctx.watch(f"train.{name}", component)
 
 
-def _values(form: dict[str, Any], scene: Scene) -> tuple[Any, ...]:
-    return tuple(scene.values[f"train.{name}"] for name in form)
-
-
-def _wire_clone(ctx: Context, form: dict[str, Any], origin: gr.HTML, cloned: gr.State) -> None:
+def _wire_clone(ctx: Context, form: Form, origin: gr.HTML, cloned: gr.State) -> None:
     """A clone: the form takes the run's settings, and above it stands what has been changed since."""
 
-    def fill(run: str | None, *now: Any) -> list[Any]:
+    def fill(run: str | None) -> list[Any]:
         if not run:
-            return list(now)
+            return [gr.skip()] * len(outputs)
         options = ctx.studio.training.clone(run)
-        return [options.get(name, value) for name, value in zip(form, now, strict=True)]
+        return form.filled(str(options["engine"]), options)
 
-    ctx.on(cloned.change, fill, [cloned, *form.values()], list(form.values()))
+    outputs = [*form.components, form.about]
+    ctx.on(cloned.change, fill, [cloned], outputs)
     ctx.on(origin.act, lambda: None, [], [cloned])
+    ctx.on(form.engine.input, lambda: None, [], [cloned])
 
     def render(scene: Scene) -> list[Any]:
         run = scene.values["cloned"]
@@ -146,10 +98,10 @@ def _wire_clone(ctx: Context, form: dict[str, Any], origin: gr.HTML, cloned: gr.
             before = ctx.studio.training.clone(run)
         except StudioError as error:
             return [problem_html(ctx.t, error.to_dict())]
-        now = dict(zip(form, _values(form, scene), strict=True))
-        return [clone_html(ctx.t, run, [(n, before[n], v) for n, v in now.items() if v is not None and v != before[n]])]
+        now = form.options(form.values(scene))
+        return [clone_html(ctx.t, run, [(n, before.get(n), v) for n, v in now.items() if v != before.get(n)])]
 
-    ctx.parts.append(Part([origin], lambda s: (s.values["cloned"], _values(form, s)), render, page="training"))
+    ctx.parts.append(Part([origin], lambda s: (s.values["cloned"], form.values(s)), render, page="training"))
 
 
 def clone_html(t: Texts, run: str, changes: list[tuple[str, Any, Any]]) -> str:
@@ -169,7 +121,7 @@ def overrule_html(t: Texts, failed: list[str]) -> str:
             f'{esc(t("training.overrule"))}</button>')
 
 
-def _wire_parts(ctx: Context, form: dict[str, Any], buttons: tuple[gr.Button, gr.Button], checks: gr.HTML) -> None:
+def _wire_parts(ctx: Context, form: Form, buttons: tuple[gr.Button, gr.Button], checks: gr.HTML) -> None:
     t, studio = ctx.t, ctx.studio
 
     def is_busy(scene: Scene) -> bool:
@@ -180,7 +132,7 @@ def _wire_parts(ctx: Context, form: dict[str, Any], buttons: tuple[gr.Button, gr
         if not scene.voice:
             return [f'<p class="ts-empty">{t("notice.no_voice_hint")}</p>']
         try:
-            found = studio.preflight(_options(ctx, scene.voice, form, scene.values["cloned"], _values(form, scene)))
+            found = studio.preflight(_options(ctx, scene.voice, form, scene.values["cloned"], form.values(scene)))
         except StudioError as error:
             return [problem_html(t, error.to_dict())]
         failed = [] if is_busy(scene) else [t.of("check", c.name) for c in found if c.verdict == "fail"]
@@ -191,7 +143,7 @@ def _wire_parts(ctx: Context, form: dict[str, Any], buttons: tuple[gr.Button, gr
         return [gr.update(interactive=not busy), gr.update(interactive=busy)]
 
     ctx.parts += [
-        Part([checks], lambda s: (_values(form, s), s.values["cloned"], s.revision, s.finished("prep"), is_busy(s)),
+        Part([checks], lambda s: (form.values(s), s.values["cloned"], s.revision, s.finished("prep"), is_busy(s)),
              checks_render, page="training"),
         Part(list(buttons), is_busy, buttons_render),
     ]
