@@ -7,7 +7,7 @@ checkpoints have it. Training never resumes from one.
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +45,28 @@ def save_light(
         NoSpace: the disk is full; nothing is left of the attempt.
         ModelFileError: a weight is beyond the range of half precision (65504).
     """
-    target = folder / generation_name(step)
-    if target.exists():
-        return target
+
     half = {name: _half(name, value) for name, value in tensors.items()}
-    with atomic.folder(target) as build:
+
+    def write(build: Path) -> None:
         save_tensors(build / MODEL_FILE, half, {"format": "pt"})
         shutil.copyfile(config_file, build / CONFIG_FILE)
         full = {**card, "step": step, "precision": "fp16", "model_sha256": sha256_of(build / MODEL_FILE)}
         (build / CARD_FILE).write_text(json.dumps(full, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    return sealed(folder, step, write)
+
+
+def sealed(folder: Path, step: int, write: Callable[[Path], None]) -> Path:
+    """A light checkpoint whose files `write` puts into the empty folder it is given; one that is there already stays.
+
+    Raises NoSpace: the disk is full; nothing is left of the attempt.
+    """
+    target = folder / generation_name(step)
+    if target.exists():
+        return target
+    with atomic.folder(target) as build:
+        write(build)
         files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in sorted(build.iterdir())}
         text = json.dumps({"format": 1, "step": step, "light": True, "files": files}, indent=1)
         (build / MANIFEST).write_text(text, encoding="utf-8")

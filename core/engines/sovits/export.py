@@ -17,6 +17,7 @@ from core.errors import BadInput, ModelFileError, NotFound
 from core.training import optimiser_state
 from core.training.generations import Generation, save_tensors, sha256_of
 from core.training.options import TrainOptions
+from core.training.publish import publish
 
 MODEL_FILE, CONFIG_FILE, CARD_FILE = "model.safetensors", "config.json", "card.json"
 
@@ -52,31 +53,14 @@ def export_model(
         NoSpace: the disk is full; what was there stays.
         StudioError: what `check` raised; what was there stays.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = folder.with_name(folder.name + ".new")
-    if fresh.exists():
-        shutil.rmtree(fresh)
-    with atomic.folder(fresh) as build:
+
+    def write(build: Path) -> None:
         save_tensors(build / MODEL_FILE, generator.state_dict(), {"format": "pt"})
         shutil.copyfile(config_file, build / CONFIG_FILE)
         full = {**card, "model_sha256": sha256_of(build / MODEL_FILE)}
         (build / CARD_FILE).write_text(json.dumps(full, ensure_ascii=False, indent=1), encoding="utf-8")
-    try:
-        if check is not None:
-            check(fresh)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    if folder.exists():
-        old = folder.with_name(folder.name + ".old")
-        if old.exists():
-            shutil.rmtree(old)
-        folder.rename(old)
-        fresh.rename(folder)
-        shutil.rmtree(old)
-    else:
-        fresh.rename(folder)
-    return folder
+
+    return publish(folder, write, check)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -111,10 +95,11 @@ def load_model(folder: Path, device: str = "cpu") -> VoiceModel:
 
 
 def voice_models(models_dir: Path) -> list[Path]:
-    """Model folders of a voice, newest first."""
+    """Model folders of a voice that conversion takes, newest first; those of speech engines say another engine."""
     if not models_dir.is_dir():
         return []
-    found = [p for p in models_dir.iterdir() if (p / CARD_FILE).is_file() and p.suffix not in (".new", ".old")]
+    cards = [p for p in models_dir.iterdir() if (p / CARD_FILE).is_file() and p.suffix not in (".new", ".old")]
+    found = [p for p in cards if read_card(p).get("engine", "sovits") == "sovits"]
     return sorted(found, key=lambda p: (p / CARD_FILE).stat().st_mtime, reverse=True)
 
 

@@ -1,4 +1,4 @@
-"""Renders of held-out clips while a run goes on, and the test that a render is fit to be heard."""
+"""Renders of held-out clips while a run goes on."""
 
 import logging
 import math
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from core.audio.encode import write_audio
@@ -21,43 +20,13 @@ from core.training.generations import generation_name
 from core.training.measures import Measures
 from core.training.metrics import MetricsLog
 from core.training.pictures import spectrogram_picture, stack_pictures
+from core.training.proof import BadRender
 
 log = logging.getLogger(__name__)
 
 SEED = 52468
-SILENT_DB = -60.0
-BLOWN_PEAK = 4.0
-"""12 dB beyond full scale: no limiter makes that sound right."""
 MAX_FRAMES = 1300
 """Longer probes (15 s) are cut: they are for a look and a listen."""
-
-
-class BadRender(StudioError):
-    """A model renders something that nobody can use."""
-
-    code = "bad_render"
-
-
-def check_render(audio: NDArray[np.float32], where: str) -> dict[str, float]:
-    """Level figures {"rms_db", "peak"} of a render [N], as it leaves the generator.
-
-    A peak somewhat above full scale is for the output stage to limit; far above it the model is broken.
-
-    Raises:
-        BadRender: it is not finite, silent (RMS below -60 dBFS), or 12 dB beyond full scale.
-    """
-    if audio.size == 0 or not np.isfinite(audio).all():
-        raise BadRender(f"{where} renders values that are not numbers.", _HINT)
-    rms_db = 20.0 * math.log10(max(float(np.sqrt(np.mean(np.square(audio, dtype=np.float64)))), 1e-10))
-    peak = float(np.abs(audio).max())
-    if rms_db <= SILENT_DB:
-        raise BadRender(f"{where} renders silence ({rms_db:.0f} dBFS).", _HINT)
-    if peak > BLOWN_PEAK:
-        raise BadRender(f"{where} renders far beyond full scale (peak {peak:.1f}).", _HINT)
-    return {"rms_db": round(rms_db, 2), "peak": round(peak, 4)}
-
-
-_HINT = "Train it further, or go back to an earlier checkpoint of the run."
 
 
 class Probes:

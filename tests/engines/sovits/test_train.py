@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from core.engines.sovits.dataset import Example, TrainingSet, load_clip, wav_frames
-from core.engines.sovits.probe import BadRender, check_render
 from core.engines.sovits.recipe import Losses, SegmentPlan
 from core.engines.sovits.recipes import create_recipe
 from core.errors import BadInput, ModelFileError
 from core.training import generations
 from core.training.health import Diverged
 from core.training.pictures import spectrogram_picture, stack_pictures
+from core.training.proof import BadRender, check_render
 from core.training.runs import create_run
 from core.training.stream import BatchStream
 from tests.training.material import make_examples, small_config, sung_vowel, write_clip
