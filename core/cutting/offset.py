@@ -1,12 +1,12 @@
 """Do the subtitles run with the audio? An offset and a drift, from when cues are shown and when speech is heard.
 
-The cues of each minute are laid over the speech around them at every lag. A line through time, lag = offset +
-(drift - 1) * t, is sought along which they cover the most speech: coarsely over the first minutes, then over ever
-longer stretches around what was found, which pins the drift down, and finely at the end. The sum over many cues finds
-the place to a few hundredths of a second although each cue is off by more than that.
+Where a cue starts speech rises, and where it ends speech falls. For a line, true time = drift * time + offset, the rise
+at all starts and the fall at all ends are summed: along the true line nearly every edge adds to the sum, along another
+they cancel. All lines are tried over the first cues (one correlation by FFT for each drift); the best is followed over
+ever longer stretches, which pins the drift down. How high the sum comes by chance is known from all the lines that were
+tried, so that sparse subtitles can be judged, and those of another recording are not taken for late ones.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,22 +20,28 @@ MAX_DRIFT = 0.05
 """Reaches 25 / 23.976, the largest that film rates make."""
 MIN_CUES = 6
 
-_COARSE = 5  # bins of the coarse search: 0.1 s
-_WINDOW_S = 60.0
-_FIRST_WINDOWS = 10
-_NEAR_S = 2.0
-_NEAR_BINS = 8  # coarse bins by which the end of a stretch may be off when the next one is looked at
+_SIDE_S = 0.36  # of sound that is compared before and after an edge; subtitles are off by less
+_ABUTTING_S = 0.3  # an end so close before the next start was stretched to it, and says nothing
+_COARSE = 3  # bins of the first search: 60 ms
+_REACH_S = MAX_OFFSET_S + 1.0
+_FIRST_EDGES = 200
+_LEAST_S, _MOST_S = 300.0, 1800.0  # of the subtitles whose lines are all tried
+_END_STEP_S = 0.2  # neighbouring lines are so far apart at the end of that stretch
+_NEAR_S = 0.4  # how far a line may turn away when a longer stretch is looked at
+_FINE_S = 0.1
 _RUNNER_UP_S = 3.0
+_LATE_S = 0.025  # by which the detector's answer follows the sound, measured on two voices
 _MIN_SHIFT_S = 0.12  # less is within what the search around each cue allows for
-_MIN_GAIN = 0.02
-_MIN_DRIFT_GAIN = 0.01
-_MIN_LIKENESS = 0.3
-_MIN_CONFIDENCE = 0.15
+_MIN_DEVIATIONS = 6.0
+_SIMPLER = 0.985  # of the best sum: a line without drift, or with that of a film rate, is taken from here on
+_SIMPLE_S = 1.0
+_FILM_HZ = (24.0, 25.0, 24000 / 1001)
+_SIMPLE_DRIFTS = (1.0, *sorted({a / b for a in _FILM_HZ for b in _FILM_HZ if a != b}))
 
 
 @dataclass(frozen=True)
 class Correction:
-    """True time = `drift` * subtitle time + `offset_s`. `confidence` 0..1: how far this stands out of other offsets."""
+    """True time = `drift` * subtitle time + `offset_s`. `confidence` 0..1: how far this stands out of other lines."""
 
     offset_s: float
     drift: float
@@ -73,93 +79,142 @@ class Activity:
         return self._values[: self._n]
 
 
+@dataclass(frozen=True)
+class _Line:
+    offset_s: float
+    drift: float
+
+
+@dataclass(frozen=True)
+class _Edges:
+    """Times at which speech should rise (`sign` 1) or fall (-1), in order, [n] each."""
+
+    at_s: NDArray[np.float64]
+    sign: NDArray[np.float64]
+
+    def first(self, n: int) -> "_Edges":
+        return _Edges(self.at_s[:n], self.sign[:n])
+
+    @property
+    def span_s(self) -> float:
+        return max(60.0, float(self.at_s[-1] - self.at_s[0]))
+
+
 def detect(times_s: NDArray[np.float64], activity: Floats) -> Correction | None:
     """The correction that the cues `times_s` [n, 2] need to run with `activity` [n_bins]; None if none can be claimed.
 
     Offsets up to 60 s and drifts up to 5 % are found. None is claimed below 0.12 s at both ends of the subtitles.
     """
     times = np.asarray(times_s, np.float64)
-    if times.shape[0] < MIN_CUES or activity.size * BIN_S < _NEAR_S or not activity.any():
+    if times.shape[0] < MIN_CUES or activity.size * _COARSE * BIN_S < _SIDE_S or not activity.any():
         return None
-    # A drift must earn its place: over a short file a wrong one fits nearly as well as none.
-    found, drifting = (_line(times, activity, with_drift=drift) for drift in (False, True))
-    before, after, drifted = (_likeness(t, activity) for t in (times, found.apply(times), drifting.apply(times)))
-    if abs(drifting.drift - 1.0) <= MAX_DRIFT and drifted >= after + _MIN_DRIFT_GAIN:
-        found, after = drifting, drifted
-    shift = np.abs(found.apply(times) - times)[[0, -1]].max()
-    claimed = shift >= _MIN_SHIFT_S and after >= max(_MIN_LIKENESS, before + _MIN_GAIN)
-    return found if claimed and found.confidence >= _MIN_CONFIDENCE else None
+    edges = _edges(times)
+    n = int(np.searchsorted(edges.at_s, edges.at_s[0] + _LEAST_S))
+    n = min(max(n, _FIRST_EDGES), int(np.searchsorted(edges.at_s, edges.at_s[0] + _MOST_S)))
+    coarse = activity[: activity.size // _COARSE * _COARSE].reshape(-1, _COARSE).mean(axis=1)
+    line, deviations, confidence = _any_line(edges.first(n), _rise(coarse, BIN_S * _COARSE), BIN_S * _COARSE)
+    rise = _rise(activity, BIN_S)
+    line = _nearby(edges.first(n), rise, line, _NEAR_S)
+    while n < edges.at_s.size:
+        n = min(2 * n, edges.at_s.size)
+        line = _nearby(edges.first(n), rise, line, _NEAR_S)
+    line = _simplest(edges, rise, _nearby(edges, rise, line, _FINE_S))
+    found = Correction(round(line.offset_s - _LATE_S, 3), round(line.drift, 7), round(confidence, 3))
+    shift_s = np.abs(found.apply(times) - times)[[0, -1]].max()
+    # The fewer edges, the more a line gains by chance.
+    least_gain = 0.02 + 0.2 / np.sqrt(edges.at_s.size)
+    gain = _fit(edges, rise, line) - _fit(edges, rise, _Line(_LATE_S, 1.0))
+    sure = deviations >= _MIN_DEVIATIONS and gain >= least_gain
+    return found if sure and shift_s >= _MIN_SHIFT_S and abs(line.drift - 1.0) <= MAX_DRIFT else None
 
 
-def _line(times: NDArray[np.float64], activity: Floats, *, with_drift: bool) -> Correction:
-    coarse_s = _COARSE * BIN_S
-    sound = _rebinned(activity, _COARSE)
-    ends = _window_ends(times)
-    n = min(_FIRST_WINDOWS, len(ends))
-    span = float(times[ends[n - 1] - 1, 1] - times[0, 0])
-    slopes = _slopes(MAX_DRIFT, coarse_s / max(span, _WINDOW_S)) if with_drift else np.zeros(1)
-    lag, slope, confidence = _search(times, ends[:n], sound, coarse_s, MAX_OFFSET_S, slopes)
-    offset, drift = lag, 1.0 + slope
-    stages = [n]  # groups of cues that are looked at: once more what was, then ever more, then all of them finely
-    while stages[-1] < len(ends):
-        stages.append(min(2 * stages[-1], len(ends)))
-    fine = (len(ends), BIN_S, activity)
-    for n, bin_s, heard in [*((n, coarse_s, sound) for n in stages), fine, fine]:
-        span = max(_WINDOW_S, float(times[ends[n - 1] - 1, 1] - times[0, 0]))
-        slopes = _slopes(_NEAR_BINS * coarse_s / span, bin_s / span) if with_drift else np.zeros(1)
-        lag, slope, _ = _search(times * drift + offset, ends[:n], heard, bin_s, _NEAR_S, slopes)
-        offset, drift = offset * (1.0 + slope) + lag, drift * (1.0 + slope)
-    return Correction(round(offset, 3), round(drift, 7), round(confidence, 3))
+def _edges(times: NDArray[np.float64]) -> _Edges:
+    starts, ends = np.unique(times[:, 0]), np.unique(times[:, 1])
+    following = np.append(starts, np.inf)[np.searchsorted(starts, ends - _ABUTTING_S)]
+    ends = ends[following - ends >= _ABUTTING_S]
+    at = np.concatenate([starts, ends])
+    order = np.argsort(at, kind="stable")
+    return _Edges(at[order], np.concatenate([np.ones(starts.size), -np.ones(ends.size)])[order])
 
 
-def _slopes(reach: float, step: float) -> NDArray[np.float64]:
-    n = int(np.ceil(reach / step))
-    return np.arange(-n, n + 1, dtype=np.float64) * step
+def _rise(activity: Floats, bin_s: float) -> NDArray[np.float64]:
+    """Mean activity after each border of bins less that before it, [n + 1], -1..1."""
+    side = max(1, round(_SIDE_S / bin_s))
+    sums = np.concatenate([np.zeros(side + 1), np.cumsum(activity, dtype=np.float64)])
+    sums = np.concatenate([sums, np.full(side, sums[-1])])
+    n = activity.size + 1
+    return np.asarray((sums[2 * side :][:n] - 2.0 * sums[side:][:n] + sums[:n]) / side)
 
 
-def _rebinned(activity: Floats, factor: int) -> Floats:
-    n = activity.size // factor
-    return np.asarray(activity[: n * factor].reshape(n, factor).mean(axis=1), np.float32)
+def _any_line(edges: _Edges, rise: NDArray[np.float64], bin_s: float) -> tuple[_Line, float, float]:
+    """(the best of all lines, its sum in standard deviations of all sums, confidence)."""
+    n_slopes = int(np.ceil(MAX_DRIFT * edges.span_s / _END_STEP_S)) + 1
+    slopes = np.arange(-n_slopes, n_slopes + 1) * (_END_STEP_S / edges.span_s)
+    n_lags = round(_REACH_S / bin_s)
+    low = int(edges.at_s[0] * (1.0 + slopes[0]) / bin_s) - n_lags
+    high = int(edges.at_s[-1] * (1.0 + slopes[-1]) / bin_s) + n_lags + 2
+    size = 1 << (high - low).bit_length()
+    heard = np.zeros(size)
+    begin, end = max(0, low), min(rise.size, high)
+    heard[begin - low : max(begin, end) - low] = rise[begin:end]
+    spectrum = np.fft.rfft(heard)
+    sums = np.empty((slopes.size, 2 * n_lags + 1), np.float32)
+    for row, slope in zip(sums, slopes, strict=True):
+        places = np.round(edges.at_s * (1.0 + slope) / bin_s).astype(np.int64) - low
+        shown = np.bincount(places, edges.sign, size)
+        both = np.fft.irfft(spectrum * np.conj(np.fft.rfft(shown)), size)
+        row[:n_lags], row[n_lags:] = both[-n_lags:], both[: n_lags + 1]
+    lags = np.arange(-n_lags, n_lags + 1) * bin_s
+    at_slope, at_lag = np.unravel_index(int(np.argmax(sums)), sums.shape)
+    best, deviation = float(sums[at_slope, at_lag]), float(sums.std())
+    # Where the lines pass the middle of the cues tells them apart.
+    middles = lags[None, :] + slopes[:, None] * float(edges.at_s.mean())
+    others = sums[np.abs(middles - middles[at_slope, at_lag]) > _RUNNER_UP_S]
+    second = max(0.0, float(others.max())) if others.size else 0.0
+    line = _Line(float(lags[at_lag]), 1.0 + float(slopes[at_slope]))
+    return line, best / deviation if deviation else 0.0, 1.0 - second / best if best > 0 else 0.0
 
 
-def _window_ends(times: NDArray[np.float64]) -> list[int]:
-    """Cues in groups of about a minute: the index after the last of each."""
-    minutes = np.floor((times[:, 0] - times[0, 0]) / _WINDOW_S)
-    return [*(int(i) + 1 for i in np.flatnonzero(np.diff(minutes) > 0)), len(times)]
+def _nearby(edges: _Edges, rise: NDArray[np.float64], line: _Line, reach_s: float, *, turn: bool = True) -> _Line:
+    """The best line of those whose ends are up to `reach_s` off; without `turn` only of its parallels."""
+    n = round(reach_s / BIN_S)
+    lags = np.arange(-n, n + 1)
+    first_s = float(edges.at_s[0])
+    best, best_sum = line, -np.inf
+    for slope in (lags * BIN_S / edges.span_s) if turn else np.zeros(1):
+        at = line.offset_s + edges.at_s * line.drift + (edges.at_s - first_s) * slope
+        sums = _sums(at, edges.sign, rise, lags)
+        top = int(np.argmax(sums))
+        if sums[top] > best_sum:
+            lag_s = float(lags[top] + _peak(sums, top)) * BIN_S
+            best, best_sum = _Line(line.offset_s - first_s * slope + lag_s, line.drift + slope), sums[top]
+    return best
 
 
-def _search(
-    times: NDArray[np.float64],
-    ends: Sequence[int],
-    sound: Floats,
-    bin_s: float,
-    reach_s: float,
-    slopes: NDArray[np.float64],
-) -> tuple[float, float, float]:
-    """(lag at time 0, slope, confidence) of the line along which the groups of cues fit the sound best."""
-    n_lags = round(reach_s / bin_s)
-    sloped = float(np.abs(slopes).max()) * float(times[: ends[-1]].max())
-    n_wide = n_lags + int(np.ceil(sloped / bin_s)) + 1
-    sums = np.concatenate([[0.0], np.cumsum(sound - sound.mean(), dtype=np.float64)])
-    rows, middles, begin = [], [], 0
-    for end in ends:
-        rows.append(_correlation(times[begin:end], sums, bin_s, n_wide))
-        middles.append(float(times[begin:end].mean()))
-        begin = end
-    lags = np.arange(-n_lags, n_lags + 1)
-    best = (-np.inf, 0.0, 0.0, 0.0)
-    for slope in slopes:
-        total = np.zeros(lags.size)
-        for row, middle in zip(rows, middles, strict=True):
-            start = n_wide - n_lags + round(slope * middle / bin_s)
-            total += row[start : start + lags.size]
-        top = int(np.argmax(total))
-        if total[top] > best[0]:
-            others = np.abs(lags - lags[top]) * bin_s > _RUNNER_UP_S
-            second = float(total[others].max()) if others.any() else 0.0
-            confidence = 1.0 - max(0.0, second) / float(total[top]) if total[top] > 0 else 0.0
-            best = (float(total[top]), float(lags[top] + _peak(total, top)) * bin_s, float(slope), confidence)
-    return best[1], best[2], best[3]
+def _sums(
+    at_s: NDArray[np.float64], sign: NDArray[np.float64], rise: NDArray[np.float64], lags: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    places = np.clip(np.round(at_s / BIN_S).astype(np.int64)[:, None] + lags, 0, rise.size - 1)
+    return np.asarray(sign @ rise[places])
+
+
+def _fit(edges: _Edges, rise: NDArray[np.float64], line: _Line) -> float:
+    """What an edge adds to the sum of a line on average, -1..1."""
+    at = edges.at_s * line.drift + line.offset_s
+    return float(_sums(at, edges.sign, rise, np.zeros(1, np.int64))[0]) / edges.at_s.size
+
+
+def _simplest(edges: _Edges, rise: NDArray[np.float64], line: _Line) -> _Line:
+    """A line near this one that needs no drift, or a known one, where it fits nearly as well."""
+    middle_s = float(edges.at_s.mean())
+    enough = _SIMPLER * _fit(edges, rise, line)
+    for drift in _SIMPLE_DRIFTS:
+        if abs(drift - line.drift) * edges.span_s < _SIMPLE_S:
+            turned = _Line(line.offset_s + (line.drift - drift) * middle_s, drift)
+            simple = _nearby(edges, rise, turned, _NEAR_S, turn=False)
+            if _fit(edges, rise, simple) >= enough:
+                return simple
+    return line
 
 
 def _peak(values: NDArray[np.float64], top: int) -> float:
@@ -169,29 +224,3 @@ def _peak(values: NDArray[np.float64], top: int) -> float:
     left, middle, right = (float(v) for v in values[top - 1 : top + 2])
     bend = left - 2.0 * middle + right
     return 0.5 * (left - right) / bend if bend < 0 else 0.0
-
-
-def _correlation(
-    cues: NDArray[np.float64], sums: NDArray[np.float64], bin_s: float, n_lags: int
-) -> NDArray[np.float64]:
-    """How much sound the cues cover when they are moved by -n_lags..n_lags bins, [2 * n_lags + 1].
-
-    `sums`: running sums of the sound; a cue covers the sum up to its end less the sum up to its start.
-    """
-    lags = np.arange(-n_lags, n_lags + 1)
-    edges = np.round(cues / bin_s).astype(np.int64)
-    places = np.clip(edges[:, :, None] + lags, 0, sums.size - 1)
-    covered = sums[places]
-    return np.asarray((covered[:, 1] - covered[:, 0]).sum(axis=0))
-
-
-def _likeness(times: NDArray[np.float64], activity: Floats) -> float:
-    """Correlation coefficient between cues shown and speech heard, -1..1."""
-    edges = np.clip(np.round(times / BIN_S).astype(np.int64), 0, activity.size)
-    steps = np.zeros(activity.size + 1)
-    np.add.at(steps, edges[:, 0], 1.0)
-    np.add.at(steps, edges[:, 1], -1.0)
-    shown = (np.cumsum(steps)[:-1] > 0.5).astype(np.float64)
-    if shown.std() == 0.0 or activity.std() == 0.0:
-        return 0.0
-    return float(np.corrcoef(shown, activity)[0, 1])
