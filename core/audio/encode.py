@@ -1,4 +1,4 @@
-"""Write mono sound as WAV (16-bit), FLAC (16-bit) or MP3, atomically, the same bytes for the same samples."""
+"""Write mono or stereo as WAV (16-bit), FLAC (16-bit) or MP3, atomically, the same bytes for the same samples."""
 
 import os
 import struct
@@ -43,16 +43,17 @@ def to_int16(audio: NDArray[np.floating]) -> NDArray[np.int16]:
 
 
 def wav_bytes(audio: NDArray[np.floating], rate_hz: int, tags: Mapping[str, str] | None = None) -> bytes:
-    """A complete 16-bit mono WAV file. `audio` [n]. Raises BadInput above the format's 4 GB."""
-    return _wav_head(audio.size, rate_hz, tags or {}) + _little_endian(audio)
+    """A complete 16-bit WAV file. `audio` [n] or [n, 2]. Raises BadInput above the format's 4 GB."""
+    return _wav_head(audio.shape, rate_hz, tags or {}) + _little_endian(audio)
 
 
-def _wav_head(n_samples: int, rate_hz: int, tags: Mapping[str, str]) -> bytes:
+def _wav_head(shape: tuple[int, ...], rate_hz: int, tags: Mapping[str, str]) -> bytes:
     """All of a WAV file before its samples (16 bit each, so no padding byte follows them)."""
-    n_bytes = 2 * n_samples
+    channels = shape[1] if len(shape) == 2 else 1
+    n_bytes = 2 * channels * shape[0]
     if n_bytes > _WAV_LIMIT_BYTES:
         raise BadInput("The result is too long for a WAV file (4 GB).", "Choose FLAC instead.")
-    head = _chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, rate_hz, rate_hz * 2, 2, 16))
+    head = _chunk(b"fmt ", struct.pack("<HHIIHH", 1, channels, rate_hz, rate_hz * 2 * channels, 2 * channels, 16))
     if tags:
         head += _chunk(b"LIST", b"INFO" + b"".join(_chunk(key, text) for key, text in _info_tags(tags).items()))
     head = b"WAVE" + head + struct.pack("<4sI", b"data", n_bytes)
@@ -88,7 +89,7 @@ def write_audio(
     fmt: AudioFormat | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Path:
-    """Put `audio` [n] (full scale 1.0) at `path`; `fmt` defaults to the name's ending. Returns the path.
+    """Put `audio` [n] or [n, 2] (full scale 1.0) at `path`; `fmt` defaults to the name's ending. Returns the path.
 
     Works block by block: an array that lies in a file (`numpy.memmap`) never comes into memory whole.
     What was there stays until the new file is whole. MP3 is written at 32, 44.1 or 48 kHz: other rates are
@@ -98,57 +99,61 @@ def write_audio(
     chosen = (fmt or target.suffix.lstrip(".")).lower()
     if chosen not in FORMATS:
         raise BadInput(f"{chosen or 'No format'!r} cannot be written.", f"Choose one of {', '.join(FORMATS)}.")
-    mono = np.asarray(audio)
-    if mono.ndim != 1:
-        raise ValueError(f"write_audio wants mono [n], got shape {mono.shape}")
-    if mono.size == 0:
+    sound = np.asarray(audio)
+    if sound.ndim != 1 and sound.shape[1:] != (2,):
+        raise ValueError(f"write_audio wants [n] or [n, 2], got shape {sound.shape}")
+    if sound.size == 0:
         raise BadInput(f"There is no sound to write to {target.name}.", "Choose a recording that has sound in it.")
     with atomic.file(target) as temp:
         if chosen == "wav":
             with open(temp, "wb") as handle:
-                handle.write(_wav_head(mono.size, rate_hz, tags or {}))
-                for start in range(0, mono.size, _BLOCK_SAMPLES):
-                    handle.write(_little_endian(mono[start : start + _BLOCK_SAMPLES]))
+                handle.write(_wav_head(sound.shape, rate_hz, tags or {}))
+                for start in range(0, sound.shape[0], _BLOCK_SAMPLES):
+                    handle.write(_little_endian(sound[start : start + _BLOCK_SAMPLES]))
         else:
-            _encode(temp, mono, rate_hz, chosen, tags or {})
+            _encode(temp, sound, rate_hz, chosen, tags or {})
     return target
 
 
 def _encode(path: Path, audio: NDArray[np.floating], rate_hz: int, fmt: str, tags: Mapping[str, str]) -> None:
     blocks: Iterable[NDArray[np.floating]]
-    blocks = (audio[start : start + _BLOCK_SAMPLES] for start in range(0, audio.size, _BLOCK_SAMPLES))
+    blocks = (audio[start : start + _BLOCK_SAMPLES] for start in range(0, audio.shape[0], _BLOCK_SAMPLES))
+    layout = "stereo" if audio.ndim == 2 else "mono"
     if fmt == "mp3" and rate_hz not in _MP3_RATES:
         wanted = next((known for known in _MP3_RATES if known >= rate_hz), _MP3_RATES[-1])
-        blocks, rate_hz = resample_blocks(blocks, rate_hz, wanted), wanted
+        blocks, rate_hz = resample_blocks(blocks, rate_hz, wanted, 2 if audio.ndim == 2 else 1), wanted
     # bitexact keeps the library's version out of the file, so that equal samples give equal bytes.
     with av.open(f"file:{path}", "w", format=fmt, options={"fflags": "+bitexact"}) as container:
         container.metadata.update({key: value for key, value in tags.items() if value})
         codec, sample_format = ("flac", "s16") if fmt == "flac" else ("libmp3lame", "s16p")
-        track = container.add_stream(codec, rate=rate_hz, layout="mono", format=sample_format)
+        track = container.add_stream(codec, rate=rate_hz, layout=layout, format=sample_format)
         assert isinstance(track, AudioStream)
         track.codec_context.options = {"flags": "+bitexact"}
         if fmt == "mp3":
             track.codec_context.bit_rate = _MP3_BIT_RATE
         n_done = 0
         for piece in _frames(blocks):
-            frame = AudioFrame.from_ndarray(piece[None], format=sample_format, layout="mono")
+            # Planes for the MP3 encoder, samples of both sides in turn for FLAC.
+            planes = piece.reshape(1, -1) if fmt == "flac" else np.ascontiguousarray(np.atleast_2d(piece.T))
+            frame = AudioFrame.from_ndarray(planes, format=sample_format, layout=layout)
             frame.sample_rate = rate_hz
             frame.pts = n_done
-            n_done += piece.size
+            n_done += piece.shape[0]
             container.mux(track.encode(frame))
         container.mux(track.encode(None))
 
 
 def _frames(blocks: Iterable[NDArray[np.floating]]) -> Iterator[NDArray[np.int16]]:
     """Blocks of any length as 16-bit frames of `_FRAME_SAMPLES`; only the last one is shorter."""
-    rest = np.zeros(0, np.int16)
+    rest: NDArray[np.int16] | None = None
     for block in blocks:
-        samples = np.concatenate([rest, to_int16(block)])
-        n_whole = samples.size // _FRAME_SAMPLES * _FRAME_SAMPLES
+        samples = to_int16(block)
+        samples = samples if rest is None else np.concatenate([rest, samples])
+        n_whole = samples.shape[0] // _FRAME_SAMPLES * _FRAME_SAMPLES
         for start in range(0, n_whole, _FRAME_SAMPLES):
             yield samples[start : start + _FRAME_SAMPLES]
         rest = samples[n_whole:]
-    if rest.size:
+    if rest is not None and rest.size:
         yield rest
 
 

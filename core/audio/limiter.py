@@ -1,4 +1,5 @@
-"""True-peak measurement and a look-ahead limiter that keeps to a true-peak ceiling. Mono `[n]` float32.
+"""True-peak measurement and a look-ahead limiter that keeps to a true-peak ceiling. Mono `[n]` or `[n, channels]`
+float32; channels are turned down together, so that nothing moves between them.
 
 Between two samples a wave can rise above both. Four times oversampling finds that to about 0.1 dB, which is how
 BS.1770-4 defines a true peak.
@@ -14,6 +15,8 @@ _TAPS_PER_PHASE = 32
 _BLOCK_SAMPLES = 8192
 _REACH_S = 0.015  # long enough that the gain does not follow the periods of a voice, short enough not to be heard
 _ROUNDS = 4
+_PART_S = 60.0
+_PART_CONTEXT_S = 0.25
 
 
 def _kernel() -> NDArray[np.float32]:
@@ -30,10 +33,13 @@ _BOUND = float(np.abs(_KERNEL).sum(axis=1).max())  # no interpolated point excee
 
 
 def peak_track(x: NDArray[np.float32], floor: float = 0.0) -> NDArray[np.float32]:
-    """Highest magnitude at and between each sample and the next, [n]; 4x oversampled.
+    """Highest magnitude at and between each sample and the next, over all channels, [n]; 4x oversampled.
 
     Blocks that cannot hold a point above `floor` give their sample magnitudes only, which saves nearly all the work.
     """
+    if x.ndim == 2:
+        tracks = [peak_track(np.ascontiguousarray(channel), floor) for channel in x.T]
+        return np.asarray(np.maximum.reduce(tracks), np.float32)
     magnitude = np.abs(x)
     n = x.size
     before = _TAPS_PER_PHASE // 2 - 1
@@ -74,10 +80,28 @@ def limit(x: NDArray[np.float32], rate_hz: int, ceiling_dbtp: float = -1.0) -> N
         peak = float(peaks.max()) if peaks.size else 0.0
         if peak <= ceiling:
             return out
-        out = out * _smooth(np.minimum(1.0, goal / np.maximum(peaks, 1e-12)), rate_hz)
+        gain = _smooth(np.minimum(1.0, goal / np.maximum(peaks, 1e-12)), rate_hz)
+        out = out * (gain[:, None] if out.ndim == 2 else gain)
         goal *= 0.998
     peak = true_peak(out)
     return out if peak <= ceiling else np.asarray(out * np.float32(ceiling / peak * 0.99999), np.float32)
+
+
+def limit_in_place(out: NDArray[np.float32], rate_hz: int, ceiling_dbtp: float) -> bool:
+    """`limit` of a long array that may lie in a file, part by part so that memory stays flat. True if it was needed."""
+    ceiling = 10.0 ** (ceiling_dbtp / 20.0)
+    span, context = round(_PART_S * rate_hz), round(_PART_CONTEXT_S * rate_hz)
+    held = np.array(out[:0])  # samples before the part, as they were
+    touched = False
+    for start in range(0, out.shape[0], span):
+        end = min(start + span, out.shape[0])
+        part = np.concatenate([held, np.asarray(out[start : end + context])])
+        lead = held.shape[0]
+        held = np.array(out[max(start, end - context) : end])
+        if true_peak(part) > ceiling:
+            out[start:end] = limit(part, rate_hz, ceiling_dbtp)[lead : lead + end - start]
+            touched = True
+    return touched
 
 
 def _smooth(needed: NDArray[np.floating], rate_hz: int) -> NDArray[np.float32]:

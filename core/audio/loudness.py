@@ -1,4 +1,4 @@
-"""Loudness to a target LUFS, under a true-peak ceiling. All arrays are mono `[n]`, full scale 1.0.
+"""Loudness to a target LUFS, under a true-peak ceiling. Arrays are mono `[n]` unless said otherwise, full scale 1.0.
 
 Loudness: ITU-R BS.1770-4 (K weighting, 400 ms blocks every 100 ms, gates at -70 LUFS and 10 LU below), by pyloudnorm's
 filters. True peak: 4x oversampling (BS.1770-4, Annex 2).
@@ -32,25 +32,27 @@ def _k_filters(rate_hz: int) -> tuple[tuple[NDArray[np.float64], NDArray[np.floa
 
 
 class LoudnessMeter:
-    """Integrated loudness of a stream. Memory: one number per 100 ms."""
+    """Integrated loudness of a stream of blocks `[n]`, or `[n, 2]`. Memory: one number per 100 ms."""
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, channels: int = 1) -> None:
         self._filters = _k_filters(rate_hz)
-        self._states = [np.zeros(max(len(a), len(b)) - 1) for b, a in self._filters]
+        more = () if channels == 1 else (channels,)
+        self._states = [np.zeros((max(len(a), len(b)) - 1, *more)) for b, a in self._filters]
         self._step = max(1, round(rate_hz * _BLOCK_S / _STEPS_PER_BLOCK))
-        self._rest = np.zeros(0)
+        self._rest = np.zeros((0, *more))
         self._energies: list[NDArray[np.float64]] = []
 
     def push(self, block: NDArray[np.floating]) -> None:
-        """Take the next samples [n]."""
+        """Take the next samples."""
         if block.size == 0:
             return
         x = np.asarray(block, np.float64)
         for index, (b, a) in enumerate(self._filters):
-            x, self._states[index] = lfilter(b, a, x, zi=self._states[index])
+            x, self._states[index] = lfilter(b, a, x, axis=0, zi=self._states[index])
         joined = np.concatenate([self._rest, x]) if self._rest.size else x
-        n_steps = joined.size // self._step
-        whole = joined[: n_steps * self._step].reshape(n_steps, self._step)
+        n_steps = joined.shape[0] // self._step
+        # The powers of left and right add up (BS.1770-4, section 2, weights of one).
+        whole = joined[: n_steps * self._step].reshape(n_steps, -1)
         self._energies.append(np.einsum("ij,ij->i", whole, whole) / self._step)
         self._rest = joined[n_steps * self._step :].copy()
 

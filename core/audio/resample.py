@@ -43,10 +43,10 @@ class StreamResampler:
 
 
 def resample_blocks(
-    blocks: Iterable[NDArray[np.floating]], from_hz: float, to_hz: float
+    blocks: Iterable[NDArray[np.floating]], from_hz: float, to_hz: float, channels: int = 1
 ) -> Iterator[NDArray[np.float32]]:
-    """Blocks [n] at `from_hz` as blocks [m] at `to_hz`; joined, they equal `resample` of the whole."""
-    stream = StreamResampler(from_hz, to_hz)
+    """Blocks at `from_hz` as blocks at `to_hz`; joined, they equal `resample` of the whole. See `StreamResampler`."""
+    stream = StreamResampler(from_hz, to_hz, channels)
     for block in blocks:
         yield stream.push(np.asarray(block, np.float32))
     yield stream.finish()
