@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from core.engines.sovits.dataset import RATE_HZ, Example, wav_frames
 from core.engines.sovits.recipe import HOP
 from core.errors import BadInput
 from core.features import cache
+from core.training import holdout
 from core.training.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 SHORTEST_FRAMES = 26
 """0.3 s; upstream leaves shorter clips out too, and a training segment needs 20 frames."""
-HOLDOUT_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -58,22 +57,7 @@ def split(clips: "Sequence[Clip]", options: TrainOptions) -> "tuple[list[Clip], 
         raise BadInput(
             f"The voice '{options.voice}' has no accepted clips.", "Prepare recordings and accept some clips."
         )
-    if options.holdout:
-        unknown = set(options.holdout) - {c.id for c in clips}
-        if unknown:
-            raise BadInput(
-                f"Clips to hold out are not there: {', '.join(sorted(unknown)[:5])}.", "Choose accepted clips."
-            )
-        held = [c for c in clips if c.id in set(options.holdout)]
-    else:
-        wanted = min(max(options.probes, math.ceil(HOLDOUT_SHARE * len(clips))), len(clips) // 4)
-        held = sorted(clips, key=lambda c: hashlib.sha256(c.sha256.encode()).digest())[:wanted]
-    ids = {c.id for c in held}
-    train = [c for c in clips if c.id not in ids]
-    if not train:
-        raise BadInput("Every clip is held out.", "Hold out fewer clips.")
-    notes = [] if held else ["There are too few clips to hold any out: the probe is a clip that is also trained on."]
-    return train, held or train[:1], notes
+    return holdout.split(clips, options.probes, options.holdout)
 
 
 def gather(
