@@ -28,6 +28,7 @@ PROBE_PLOTS: tuple[tuple[str, str], ...] = (
     ("probe/mel_distance", "training.plot_probe"),
     ("probe/speaker_similarity", "training.plot_similarity"),
     ("probe/wer", "training.plot_wer"),
+    ("probe/cer", "training.plot_cer"),
     ("probe/dnsmos", "training.plot_dnsmos"),
     ("probe/pitch_error_cents", "training.plot_pitch"),
     ("probe/level_db", "training.plot_level"),

@@ -29,6 +29,7 @@ FIGURES = (
     Figure("mel_distance", "distance of spectra to the recordings", -1, 1.0),
     Figure("speaker_similarity", "likeness to the speaker", 1, 1.0),
     Figure("wer", "word errors", -1, 1.0),
+    Figure("cer", "character errors", -1, 1.0),
     Figure("dnsmos", "DNSMOS", 1, 0.75),
     Figure("pitch_error_cents", "pitch error", -1, 0.5, " cents"),
     Figure("level_db", "level beside the recordings", 0, 0.25, " dB"),

@@ -1,8 +1,8 @@
 """What can be measured of a rendered voice beside the recording it should match. For every engine.
 
-Always: level and pitch. Where the packages and models are on this machine: speaker similarity (Resemblyzer), word
-errors (faster-whisper with a model folder under `pretrain`), DNSMOS (speechmos). What is missing is left out, never
-guessed; a measure that fails is left out from then on and said once in the log.
+Always: level and pitch. Where the packages and models are on this machine: likeness to the speaker (an imported speaker
+network, else Resemblyzer), word or character errors (whichever recogniser is imported), DNSMOS (speechmos). What is
+missing is left out, never guessed; a measure that fails is left out from then on and said once in the log.
 """
 
 import logging
@@ -17,10 +17,16 @@ from numpy.typing import NDArray
 
 from core.audio.loudness import rms_db
 from core.audio.resample import resample
+from core.features import speaker
+from core.quality.text_match import character_error_rate, language_of
 from core.settings import Settings
+from core.subtitles.distance import edit_distance
+from core.transcribe import models
+from core.transcribe.options import ENGINES, TranscribeOptions
 
 if TYPE_CHECKING:
     from core.dataset.voices import Voice
+    from core.transcribe.recogniser import Recogniser
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +35,9 @@ HOP = 512
 N_TARGETS = 12
 """Recordings of the target speaker whose mean is the voice to be like."""
 LOWEST_DB = -120.0
+UNSPACED = ("zh", "ja", "th")
+"""Languages written without spaces: their errors are counted in characters."""
+_PACKAGES = {"whisper": "faster_whisper", "parakeet": "onnx_asr"}
 
 
 class Measures:
@@ -52,12 +61,24 @@ class Measures:
         self._failed: set[str] = set()
 
     def available(self) -> list[str]:
-        """Names of the figures that this machine can give."""
+        """What this machine can measure; "errors" become the figure "wer" or "cer"."""
         names = ["level_db", "pitch_error_cents"]
-        names += ["speaker_similarity"] if find_spec("resemblyzer") and self._targets else []
-        names += ["wer"] if find_spec("faster_whisper") and whisper_folder(self._settings) else []
+        names += ["speaker_similarity"] if self._targets and (self._network or find_spec("resemblyzer")) else []
+        names += ["errors"] if self._recogniser_kind else []
         names += ["dnsmos"] if find_spec("speechmos") else []
         return names
+
+    @cached_property
+    def _network(self) -> Path | None:
+        return None if self._settings is None else speaker.find(self._settings)
+
+    @cached_property
+    def _recogniser_kind(self) -> str | None:
+        """The kind of recogniser whose package and weights are here."""
+        if self._settings is None:
+            return None
+        ready = (kind for kind in ENGINES if find_spec(_PACKAGES[kind]) and models.here(self._settings, kind))
+        return next(ready, None)
 
     def __call__(self, render: Audio, recording: Audio, rate_hz: int, text: str = "") -> dict[str, float]:
         """Figures of one render beside its recording, both [N] at `rate_hz`.
@@ -65,28 +86,29 @@ class Measures:
         Returns:
             level_db: RMS of the render less that of the recording, dB. pitch_error_cents: median distance of pitch
             where both are voiced. speaker_similarity: cosine to the speaker's mean embedding, -1..1. wer: word errors
-            a word against `text`, or against what the recording is heard as. dnsmos: overall, 1..5.
+            a word against `text`, or against what the recording is heard as; cer instead, errors a character, in
+            languages written without spaces. dnsmos: overall, 1..5.
         """
-        ways: dict[str, Callable[[], float | None]] = {
-            "level_db": lambda: max(rms_db(render), LOWEST_DB) - max(rms_db(recording), LOWEST_DB),
-            "pitch_error_cents": lambda: self._pitch_error(render, recording, rate_hz),
-            "speaker_similarity": lambda: self._similarity(resample(render, rate_hz, 16000)),
-            "wer": lambda: self._word_errors(render, recording, rate_hz, text),
-            "dnsmos": lambda: _dnsmos(resample(render, rate_hz, 16000)),
+        ways: dict[str, Callable[[], tuple[str, float | None]]] = {
+            "level_db": lambda: ("level_db", max(rms_db(render), LOWEST_DB) - max(rms_db(recording), LOWEST_DB)),
+            "pitch_error_cents": lambda: ("pitch_error_cents", self._pitch_error(render, recording, rate_hz)),
+            "speaker_similarity": lambda: ("speaker_similarity", self._similarity(resample(render, rate_hz, 16000))),
+            "errors": lambda: self._errors(render, recording, rate_hz, text),
+            "dnsmos": lambda: ("dnsmos", _dnsmos(resample(render, rate_hz, 16000))),
         }
         found: dict[str, float] = {}
         for name in self.available():
             if name in self._failed:
                 continue
             try:
-                value = ways[name]()
+                figure, value = ways[name]()
             # The boundary to optional packages: whatever they raise must not end a training of hours.
             except Exception as err:  # noqa: BLE001
                 self._failed.add(name)
                 log.warning("%s of %s cannot be measured here: %s", name, self._name, err)
                 continue
             if value is not None and np.isfinite(value):
-                found[name] = float(value)
+                found[figure] = float(value)
         return found
 
     @cached_property
@@ -104,10 +126,16 @@ class Measures:
         return float(np.median(np.abs(1200.0 * np.log2(tracks[0][voiced] / tracks[1][voiced]))))
 
     @cached_property
-    def _speaker(self) -> Any:
+    def _embed(self) -> Callable[[Audio], Audio]:
+        """A clip [N] at 16 kHz -> a vector of length 1."""
+        if self._settings is not None and self._network:
+            network = speaker.create(self._settings)
+            assert network is not None
+            return network.embed
         from resemblyzer import VoiceEncoder
 
-        return VoiceEncoder("cpu", verbose=False)
+        encoder = VoiceEncoder("cpu", verbose=False)
+        return lambda audio_16k: _unit(np.asarray(encoder.embed_utterance(audio_16k), dtype=np.float32))
 
     @cached_property
     def _target(self) -> Audio:
@@ -115,59 +143,45 @@ class Measures:
 
         return _unit(np.mean([self._embed(load(path, 16000)) for path in self._targets], axis=0))
 
-    def _embed(self, audio_16k: Audio) -> Audio:
-        return _unit(np.asarray(self._speaker.embed_utterance(audio_16k), dtype=np.float32))
-
     def _similarity(self, audio_16k: Audio) -> float:
         return float(self._embed(audio_16k) @ self._target)
 
     @cached_property
-    def _recogniser(self) -> Any:
-        from faster_whisper import WhisperModel
+    def _recogniser(self) -> "Recogniser":
+        from core.transcribe.recogniser import open_recogniser
 
-        kind = "cuda" if self._device.startswith("cuda") else "cpu"
-        return WhisperModel(str(whisper_folder(self._settings)), device=kind, compute_type="int8", cpu_threads=1)
+        assert self._settings is not None
+        # On the CPU: what it would take of a GPU's memory is the training's, which may need it at the next step.
+        options = {"audio": "", "out": "", "engine": self._recogniser_kind, "beam_size": 1}
+        return open_recogniser(
+            self._settings.model_copy(update={"device": "cpu"}), TranscribeOptions.model_validate(options)
+        )
 
-    def _word_errors(self, render: Audio, recording: Audio, rate_hz: int, text: str) -> float | None:
-        wanted = words(text) or words(self._hear(recording, rate_hz))
-        return word_error_rate(wanted, words(self._hear(render, rate_hz))) if wanted else None
+    def _errors(self, render: Audio, recording: Audio, rate_hz: int, text: str) -> tuple[str, float | None]:
+        wanted = text.strip() or self._hear(recording, rate_hz)
+        figure = "cer" if language_of(wanted) in UNSPACED else "wer"
+        if not words(wanted):
+            return figure, None
+        heard = self._hear(render, rate_hz)
+        if figure == "cer":
+            return figure, character_error_rate(wanted, heard)
+        return figure, word_error_rate(words(wanted), words(heard))
 
     def _hear(self, audio: Audio, rate_hz: int) -> str:
-        segments, _ = self._recogniser.transcribe(resample(audio, rate_hz, 16000), beam_size=1)
-        return " ".join(segment.text for segment in segments)
-
-
-def whisper_folder(settings: Settings | None) -> Path | None:
-    """A faster-whisper model under `pretrain`; None if there is none."""
-    if settings is None:
-        return None
-    found = sorted(settings.pretrain_dir.glob("*whisper*/model.bin"))
-    return found[0].parent if found else None
+        found = self._recogniser.words(resample(audio, rate_hz, 16000), lambda: None)
+        return "".join(f" {word.text.strip()}" for word in found)
 
 
 def words(text: str) -> list[str]:
-    """Words in lower case without punctuation; each character of Chinese or Japanese is a word."""
-    result: list[str] = []
-    for piece in "".join(c if c.isalnum() or c == "'" else " " for c in text.lower()).split():
-        run = ""
-        for char in piece:
-            if "\u3040" <= char <= "\u9fff":
-                result += [run, char] if run else [char]
-                run = ""
-            else:
-                run += char
-        result += [run] if run else []
-    return result
+    """Words in lower case without punctuation."""
+    return "".join(char if char.isalnum() or char == "'" else " " for char in text.lower()).split()
 
 
 def word_error_rate(wanted: Sequence[str], heard: Sequence[str]) -> float:
-    """Fewest insertions, deletions and substitutions (Levenshtein) by the number of wanted words (at least 1)."""
-    row = list(range(len(heard) + 1))
-    for i, expected in enumerate(wanted, 1):
-        above, row[0] = row[0], i
-        for j, word in enumerate(heard, 1):
-            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (expected != word))
-    return row[-1] / max(1, len(wanted))
+    """Fewest insertions, deletions and substitutions of words by the number of wanted ones (at least 1)."""
+    letters = {word: chr(place) for place, word in enumerate({*wanted, *heard})}  # a word becomes one letter
+    left, right = ("".join(letters[word] for word in side) for side in (wanted, heard))
+    return edit_distance(left, right) / max(1, len(wanted))
 
 
 def _dnsmos(audio_16k: Audio) -> float:

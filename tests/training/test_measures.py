@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.settings import load_settings
-from core.training.measures import Measures, whisper_folder, word_error_rate, words
+from core.features import speaker
+from core.settings import Settings, load_settings
+from core.training.measures import Measures, word_error_rate, words
 from tests.training.material import RATE_HZ, sung_vowel, write_clip
+from tests.transcribe import tiny_parakeet
 
 
 def test_level_and_pitch_of_a_render(tmp_path: Path) -> None:
@@ -57,19 +59,69 @@ def test_silence_has_no_pitch_error() -> None:
     assert found["level_db"] < -60
 
 
-def test_word_errors_need_a_model_on_this_machine(tmp_path: Path) -> None:
-    settings = load_settings({"workspace": tmp_path, "pretrain_dir": tmp_path / "pretrain"}, env={})
-    assert whisper_folder(settings) is None
-    assert whisper_folder(None) is None
-    folder = tmp_path / "pretrain" / "faster-whisper-tiny"
-    folder.mkdir(parents=True)
-    (folder / "model.bin").touch()
-    assert whisper_folder(settings) == folder
+@pytest.fixture
+def models(tmp_path: Path) -> Settings:
+    """An empty folder of models."""
+    return load_settings({"workspace": tmp_path, "pretrain_dir": tmp_path / "pretrain", "threads": 1}, env={})
 
 
-def test_words_in_two_writings() -> None:
+def place_parakeet(settings: Settings) -> None:
+    """A recogniser that always hears "Hello world." """
+    pytest.importorskip("onnx_asr", reason="onnx-asr (optional) is not installed")
+    tiny_parakeet.write(settings.pretrain_dir / "parakeet" / "tdt-0.6b-v2")
+
+
+def test_without_a_recogniser_there_are_no_word_errors(models: Settings) -> None:
+    assert "errors" not in Measures(None, [], "dio", "cpu", models).available()
+    assert "errors" not in Measures(None, [], "dio", "cpu", None).available()
+
+
+def test_errors_come_from_whichever_recogniser_is_here(models: Settings, speech_man: Path) -> None:
+    place_parakeet(models)
+    from core.audio.decode import load
+
+    speech = load(speech_man, 16000)
+    measures = Measures(None, [], "dio", "cpu", models)
+    assert "errors" in measures.available()
+    heard = measures._hear(speech, 16000).split()
+    assert heard[:2] == ["Hello", "world."]
+    assert measures(speech, speech, 16000)["wer"] == 0, "it hears the same in both"
+    n = len(heard)
+    text = "Goodbye " + " ".join(heard[1:])
+    assert measures(speech, speech, 16000, text)["wer"] == pytest.approx(1 / n)
+    chinese = measures(speech, speech, 16000, "你好世界")
+    assert "wer" not in chinese
+    assert chinese["cer"] >= 1, "not one character of it is heard"
+
+
+def test_a_speaker_network_goes_before_resemblyzer(
+    models: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Network(speaker.SpeakerEmbedder):
+        """Its vector is the loudness of both halves of the clip."""
+
+        name = "halves"
+
+        def embed(self, audio_16k: np.ndarray) -> np.ndarray:
+            half = len(audio_16k) // 2
+            vector = np.array([np.abs(audio_16k[:half]).sum(), np.abs(audio_16k[half:]).sum()], np.float32)
+            return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+    clip = write_clip(tmp_path / "a.wav", np.concatenate([np.full(4000, 0.5), np.zeros(4000)]), 16000)
+    assert "speaker_similarity" not in Measures(None, [], "dio", "cpu", models).available(), "no recordings"
+    monkeypatch.setattr(speaker, "find", lambda settings: tmp_path / "network.onnx")
+    monkeypatch.setattr(speaker, "create", lambda settings: Network())
+    measures = Measures(None, [clip], "dio", "cpu", models)
+    same, other = (np.concatenate(parts).astype(np.float32) for parts in (
+        (np.full(4000, 0.1), np.zeros(4000)), (np.zeros(4000), np.full(4000, 0.1))))  # fmt: skip
+    assert measures(same, same, 16000)["speaker_similarity"] == pytest.approx(1.0, abs=0.01)
+    assert measures(other, other, 16000)["speaker_similarity"] < 0.1
+
+
+def test_words_and_their_errors() -> None:
     assert words("Don't stop, 2 NOW!") == ["don't", "stop", "2", "now"]
-    assert words("你好 world世界") == ["你", "好", "world", "世", "界"]
+    assert word_error_rate("a b c".split(), "a x c d".split()) == pytest.approx(2 / 3)
+    assert word_error_rate([], ["a"]) == 1
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=8), st.lists(st.sampled_from("abc"), max_size=8))

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # (figure, its head, decimals): the columns of the table, as far as the run has them.
 FIGURES = (("mel_distance", "training.figure_mel", 3), ("speaker_similarity", "training.figure_similarity", 3),
-           ("wer", "training.figure_wer", 2), ("dnsmos", "training.figure_dnsmos", 2),
+           ("wer", "training.figure_wer", 2), ("cer", "training.figure_cer", 2),
+           ("dnsmos", "training.figure_dnsmos", 2),
            ("pitch_error_cents", "training.figure_pitch", 1), ("level_db", "training.figure_level", 1))  # fmt: skip
 
 
