@@ -8,7 +8,7 @@ from core.models.entry import CatalogueEntry, Presence, locate_in
 from core.paths import REPO_ROOT
 from core.settings import Settings
 
-__all__ = ["CATALOGUE", "CatalogueEntry", "Presence", "entry", "locate", "locate_in", "present"]
+__all__ = ["CATALOGUE", "RECOGNISERS", "CatalogueEntry", "Presence", "entry", "locate", "locate_in", "present"]
 
 
 def _whisper(size: str, megabytes: int, words: str) -> CatalogueEntry:
@@ -55,7 +55,7 @@ def _parakeet(version: str, words: str) -> CatalogueEntry:
 
 
 # Best first: what is asked for no name takes the first that is there.
-_RECOGNISERS = (
+RECOGNISERS = (
     _whisper("large-v3-turbo", 1620, "nearly as good as large-v3, several times faster"),
     _whisper("large-v3", 3090, "the best, slow on a CPU"),
     _whisper("large-v2", 3090, "the best before large-v3"),
@@ -73,7 +73,7 @@ _RECOGNISERS = (
 )
 
 CATALOGUE: tuple[CatalogueEntry, ...] = (
-    *_RECOGNISERS,
+    *RECOGNISERS,
     CatalogueEntry(
         name="builtin",
         purpose="content encoder that ships with the studio: trains and converts with nothing downloaded",
@@ -133,6 +133,19 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
         by_hand=(
             "on a machine with a connection, download rmvpe.zip of yxlllc's RMVPE, unpack it and copy model.pt (or the "
             "rmvpe.pt of a so-vits-svc folder) into pretrain/rmvpe"
+        ),
+    ),
+    CatalogueEntry(
+        name="speaker",
+        purpose="tells voices apart: finds other people's clips in a set, measures how alike a voice is to its speaker",
+        size_bytes=28 * 1024 * 1024,
+        licence="Apache-2.0",
+        folder="speaker",
+        files=("campplus.onnx",),
+        origin="CAM++ by the 3D-Speaker project, as it comes with CosyVoice2 (an imported CosyVoice2 serves as well)",
+        by_hand=(
+            "on a machine with a connection, download campplus.onnx of CosyVoice2-0.5B and copy it into "
+            "pretrain/speaker"
         ),
     ),
     CatalogueEntry(

@@ -10,13 +10,7 @@ import torch
 from torch import Tensor
 
 from core.audio.resample import resample
-from core.engines.cosyvoice2.features import (
-    PROMPT_RATE_HZ,
-    TOKENIZER_RATE_HZ,
-    prompt_mel,
-    speaker_bank,
-    tokenizer_mel,
-)
+from core.engines.cosyvoice2.features import PROMPT_RATE_HZ, TOKENIZER_RATE_HZ, prompt_mel, tokenizer_mel
 from core.engines.cosyvoice2.flow import Flow
 from core.engines.cosyvoice2.hift import Hift
 from core.engines.cosyvoice2.language_model import UNUSED, LanguageModel
@@ -24,6 +18,7 @@ from core.engines.cosyvoice2.released import ReleasedConfig, read_released
 from core.engines.cosyvoice2.speaker import Speaker, read_presets, speaker_of
 from core.engines.cosyvoice2.weights import folded
 from core.errors import ModelFileError, Unavailable
+from core.features.speaker import filter_bank
 from core.models.safe_load import load_tensors, strict_load
 
 END_OF_PROMPT = "<|endofprompt|>"
@@ -82,7 +77,8 @@ class Ears:
 
     def embedding(self, audio: Tensor) -> Tensor:
         """The speaker's embedding [1, 192] of audio [N] at 16 kHz."""
-        return torch.from_numpy(np.asarray(_run(self._encoder, speaker_bank(audio).numpy()), np.float32)).reshape(1, -1)
+        bank = filter_bank(audio.numpy())[None]
+        return torch.from_numpy(np.asarray(_run(self._encoder, bank), np.float32)).reshape(1, -1)
 
 
 def _onnx(path: Path, n_inputs: int) -> Any:
