@@ -34,11 +34,22 @@ def make_wsgi(runs_dir: Path, prefix: str = PREFIX) -> "WSGIApplication":
     from tensorboard.backend.event_processing import data_ingester
 
     ingester = data_ingester.LocalDataIngester(board.flags)
+    multiplexer = ingester.deprecated_multiplexer
+    # Instead of all folders below: a run that was deleted lies in the trash folder there.
+    multiplexer.AddRunsFromDirectory = lambda path, name=None: _add_runs(multiplexer, runs_dir)
     ingester.start()
     app: WSGIApplication = application.TensorBoardWSGIApp(
         board.flags, board.plugin_loaders, ingester.data_provider, board.assets_zip_provider,
-        ingester.deprecated_multiplexer)
+        multiplexer)
     return app
+
+
+def _add_runs(multiplexer: Any, runs_dir: Path) -> Any:
+    """Runs lie side by side; folders with a dot before their name are none. Called at every reload."""
+    for folder in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else ():
+        if not folder.name.startswith(".") and any(folder.glob("events.out.tfevents.*")):
+            multiplexer.AddRun(str(folder), name=folder.name)
+    return multiplexer
 
 
 def _plugin_name(plugin: Any) -> str:
