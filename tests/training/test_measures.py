@@ -120,7 +120,7 @@ def test_a_speaker_network_goes_before_resemblyzer(
 
 def test_words_and_their_errors() -> None:
     assert words("Don't stop, 2 NOW!") == ["don't", "stop", "2", "now"]
-    assert word_error_rate("a b c".split(), "a x c d".split()) == pytest.approx(2 / 3)
+    assert word_error_rate(["a", "b", "c"], ["a", "x", "c", "d"]) == pytest.approx(2 / 3)
     assert word_error_rate([], ["a"]) == 1
 
 

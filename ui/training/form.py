@@ -147,9 +147,8 @@ class Form:
         if one.kind == "flag":
             return gr.Checkbox(value, **options)
         if one.kind in ("whole", "number"):
-            low, high = (shown or one).low, (shown or one).high
-            return gr.Number(value, precision=0 if one.kind == "whole" else None, **options,
-                             **{name: bound for name, bound in (("minimum", low), ("maximum", high)) if bound is not None})
+            return gr.Number(value, precision=0 if one.kind == "whole" else None, minimum=(shown or one).low,
+                             maximum=(shown or one).high, **options)
         if one.kind == "choice":
             options["choices"] = self._choices(shown or one)
             if one.name == "preset":
