@@ -94,14 +94,17 @@ def features_of(
         raise BadInput(f"Features want mono audio [N], got shape {wav.shape}.")
     f0 = pitch.predict(wav, spec.rate_hz, spec.hop, wav.size // spec.hop)
     return Features(
-        units=_units(wav, spec.rate_hz, encoder),
+        units=units_of(wav, spec.rate_hz, encoder),
         f0=torch.from_numpy(f0),
         volume=torch.from_numpy(volume(wav, spec.hop)),
     )
 
 
-def _units(wav: NDArray[np.float32], rate_hz: int, encoder: ContentEncoder) -> torch.Tensor:
-    """Return units [S, C], rounded to float16 and held as float32."""
+def units_of(wav: NDArray[np.float32], rate_hz: int, encoder: ContentEncoder) -> torch.Tensor:
+    """Units [S, C] of mono wav [N], rounded to float16 and held as float32.
+
+    Raises BadInput where the encoder gives none that are finite.
+    """
     if wav.size == 0:
         return torch.zeros(0, encoder.dim)
     audio = resample(wav, rate_hz, encoder.sample_rate_hz)

@@ -16,10 +16,12 @@ from core import device as devices
 from core.audio.encode import write_audio
 from core.engines.sovits import convert_options
 from core.engines.sovits.convert_options import ConvertOptions, options_from_sidecar, sidecar_of
+from core.engines.sovits.convert_tools import Tools, load_tools
 from core.engines.sovits.dataset import RATE_HZ
 from core.engines.sovits.export import MODEL_FILE, VoiceModel, voice_models
 from core.engines.sovits.join import follow_loudness, limit_peaks
-from core.engines.sovits.render import Tools, decode, load_tools, render_all
+from core.engines.sovits.pitch_track import Track
+from core.engines.sovits.render import decode, render_all
 from core.errors import BadInput, NotFound, is_no_space, no_space
 from core.paths import inside, safe_name, unique_path
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["options_from_sidecar", "run_convert", "suggest_transpose"]
 
+_TRACK_SLACK_S = 0.5
 NOTICE = "Synthetic voice made with Timbre Studio. Not a recording of this person."
 
 
@@ -55,25 +58,42 @@ def run_convert(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         StudioError: what is wrong and what to do.
     """
     options = convert_options.parse_options(params)
-    settings = ctx.settings
-    began = time.monotonic()
+    check_source(options)
+    _target(options, ctx.settings.outputs)
+    return convert_with(open_tools(options, ctx), options, ctx.sub(0.02, 1.0))
+
+
+def check_source(options: ConvertOptions) -> Path:
+    """The recording. Raises BadInput where there is none."""
     source = Path(options.source)
     if not source.is_file():
         raise BadInput(f"There is no file {source} to convert.", "Choose an audio file.", where=str(source))
+    return source
+
+
+def open_tools(options: ConvertOptions, ctx: "JobContext") -> Tools:
+    """Load what these options convert with; it serves any number of recordings with the same options."""
     from core.dataset.voices import VoiceStore
 
-    voice = VoiceStore(settings.voices_dir).get(options.voice)
-    folder = find_model(voice, options.model)
-    target = _target(options, settings.outputs)
+    settings = ctx.settings
+    folder = find_model(VoiceStore(settings.voices_dir).get(options.voice), options.model)
     where = devices.pick(settings.device)
     torch.set_num_threads(devices.threads(settings.threads))
     ctx.progress(0.0, "loading the voice")
-    tools = load_tools(options, folder, where, ctx)
+    return load_tools(options, folder, where, ctx)
+
+
+def convert_with(tools: Tools, options: ConvertOptions, ctx: "JobContext") -> dict[str, Any]:
+    """Convert one recording with loaded tools. Returns and raises as `run_convert`."""
+    settings = ctx.settings
+    began = time.monotonic()
+    source = check_source(options)
+    target = _target(options, settings.outputs)
     with _scratch(settings.cache_dir) as scratch:
-        recording = decode(source, scratch, options, settings.max_decode_hours, ctx.sub(0.02, 0.15))
+        recording = decode(source, scratch, options, settings.max_decode_hours, ctx.sub(0.0, 0.13))
         transpose, medians = _transpose(options, source, tools.model)
         out = _scratch_array(scratch / "out.f32", recording.audio.size)
-        table = render_all(options, tools, recording, transpose, out, ctx.sub(0.15, 0.93))
+        table = render_all(options, tools, recording, transpose, out, ctx.sub(0.13, 0.93))
         follow_loudness(out, recording.audio, RATE_HZ, options.loudness_envelope)
         limited = limit_peaks(out, RATE_HZ)
         ctx.progress(0.95, "writing")
@@ -81,7 +101,7 @@ def run_convert(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         seconds = recording.audio.size / RATE_HZ
     spent = time.monotonic() - began
     figures = {"transpose": transpose, **medians, "limited": limited, "slices": table, "duration_s": seconds}
-    warnings = recording.warnings + _remarks(table)
+    warnings = recording.warnings + _remarks(options, tools, table, seconds)
     sidecar = _write_sidecar(options, source, target, tools, figures, warnings, spent)
     return {
         "output": str(target),
@@ -89,7 +109,7 @@ def run_convert(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         "duration_s": seconds,
         "rtf": spent / max(seconds, 1e-9),
         "transpose": transpose,
-        "model": str(folder),
+        "model": str(tools.model.folder),
         "warnings": warnings,
     }
 
@@ -167,10 +187,18 @@ def _transpose(options: ConvertOptions, source: Path, model: VoiceModel) -> tupl
 # ---- after rendering
 
 
-def _remarks(table: list[dict[str, Any]]) -> list[str]:
+def _remarks(options: ConvertOptions, tools: Tools, table: list[dict[str, Any]], seconds: float) -> list[str]:
+    said = []
     if all(row["silent"] for row in table):
-        return ["The recording is silent throughout, so the result is too. A lower slice_db finds quieter voices."]
-    return []
+        said.append("The recording is silent throughout, so the result is too. A lower slice_db finds quieter voices.")
+    if options.blend and tools.mix is not None:
+        said.append("Speakers are mixed, so the content was not blended: a bank belongs to one speaker.")
+    if isinstance(tools.pitch, Track) and abs(tools.pitch.duration_s - seconds) > _TRACK_SLACK_S:
+        said.append(
+            f"The pitch file lasts {tools.pitch.duration_s:.1f} s, the recording {seconds:.1f} s; "
+            "what it does not cover is unvoiced."
+        )
+    return said
 
 
 def _tags(options: ConvertOptions, source: Path) -> dict[str, str]:
@@ -198,6 +226,7 @@ def _write_sidecar(
             "model": str(tools.model.folder.resolve()),
             "transpose": figures["transpose"],
             "out": str(target.resolve()),
+            **{name: str(path.resolve()) for name, path in tools.companions.files.items()},
         }
     )
     atomic.write_json(
@@ -214,6 +243,7 @@ def _write_sidecar(
                 "step": tools.model.card.get("step"),
                 "preset": tools.model.card.get("preset"),
             },
+            "files": tools.companions.sha256(),
             "encoder": {"name": tools.encoder.name, "fingerprint": tools.encoder.fingerprint},
             "output": {"name": target.name, "sha256": convert_options.file_sha256(target)},
             **figures,

@@ -5,12 +5,14 @@ border with gains that add up to one; next to silence a piece fades in and out o
 from the context, so nothing of the piece itself is lost.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.audio.slicer import Chunk
+from core.engines.sovits.forced_clip import fixed_pieces
 
 FADE_S = 0.015
 SEARCH_SHARE = 1 / 3
@@ -22,11 +24,16 @@ CEILING_DBTP = -0.1
 
 @dataclass(frozen=True)
 class Piece:
-    """Samples [start, end) of the recording. Silent ones are not rendered."""
+    """Samples [start, end) of the recording. Silent ones are not rendered.
+
+    `rise`, `fall`: samples of the fades around its two borders (even); None: `FADE_S`.
+    """
 
     start: int
     end: int
     silent: bool
+    rise: int | None = None
+    fall: int | None = None
 
 
 def pieces_of(chunks: list[Chunk], rms: NDArray[np.floating], hop_samples: int, longest_samples: int) -> list[Piece]:
@@ -48,6 +55,27 @@ def pieces_of(chunks: list[Chunk], rms: NDArray[np.floating], hop_samples: int, 
     return pieces
 
 
+def clips_of(chunks: list[Chunk], clip: int, overlap: int, keep: float) -> list[Piece]:
+    """so-vits-svc's forced clips as pieces (spec/so_vits_svc.md, section 4, "Inference loop").
+
+    A passage is cut every `clip` samples. Each piece but the first repeats `overlap` samples of the one before it, of
+    which the middle `keep` (a share) is faded over and the rest thrown away: so the border lies half an overlap early.
+    """
+    pieces: list[Piece] = []
+    for chunk in chunks:
+        if chunk.silent:
+            pieces.append(Piece(chunk.start_samples, chunk.end_samples, True))
+            continue
+        length = chunk.end_samples - chunk.start_samples
+        starts = [start for start, _ in fixed_pieces(length, clip)]
+        fade = 2 * (int(overlap * keep) // 2) or None
+        borders = [0, *(start - overlap // 2 for start in starts[1:]), length]
+        for index, (start, end) in enumerate(itertools.pairwise(borders)):
+            rise, fall = (fade if index > 0 else None), (fade if index + 2 < len(borders) else None)
+            pieces.append(Piece(chunk.start_samples + start, chunk.start_samples + end, False, rise, fall))
+    return pieces
+
+
 def add_piece(
     out: NDArray[np.float32], piece: Piece, rendered: NDArray[np.float32], lead_samples: int, fade_samples: int
 ) -> None:
@@ -58,16 +86,16 @@ def add_piece(
         piece: where the render belongs.
         rendered: the piece with its context: sample `lead_samples` of it is sample `piece.start`.
         lead_samples: context before the piece, at least half of the fade.
-        fade_samples: whole length of a fade (even); its middle lies on the border.
+        fade_samples: whole length of a fade (even) where the piece names none; its middle lies on the border.
     """
-    half = fade_samples // 2
-    first = max(0, piece.start - half) if piece.start > 0 else 0
-    last = min(out.size, piece.end + half) if piece.end < out.size else out.size
+    rise, fall = ((fade_samples if own is None else own) // 2 for own in (piece.rise, piece.fall))
+    first = max(0, piece.start - rise) if piece.start > 0 else 0
+    last = min(out.size, piece.end + fall) if piece.end < out.size else out.size
     at = np.arange(first, last)
     # Rise at the start minus rise at the end: over all pieces these add up to one, however short a piece is.
-    gain = _rise(at, piece.start, half) if piece.start > 0 else np.ones(at.size, np.float32)
+    gain = _rise(at, piece.start, rise) if piece.start > 0 else np.ones(at.size, np.float32)
     if piece.end < out.size:
-        gain = gain - _rise(at, piece.end, half)
+        gain = gain - _rise(at, piece.end, fall)
     offset = lead_samples + first - piece.start
     out[first:last] += rendered[offset : offset + at.size] * gain
 

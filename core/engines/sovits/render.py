@@ -11,33 +11,23 @@ from numpy.typing import NDArray
 from core.audio.decode import probe, stream
 from core.audio.slicer import Chunk, RmsEnvelope, SliceParams, slice_envelope
 from core.engines.sovits.convert_options import ConvertOptions
+from core.engines.sovits.convert_tools import Tools
 from core.engines.sovits.dataset import RATE_HZ, align_mode
-from core.engines.sovits.export import VoiceModel, load_model
-from core.engines.sovits.join import FADE_S, Piece, add_piece, pieces_of
+from core.engines.sovits.enhancer import enhance
+from core.engines.sovits.join import FADE_S, Piece, add_piece, clips_of, pieces_of
+from core.engines.sovits.pitch_track import Track
 from core.engines.sovits.recipe import HOP
-from core.errors import BadInput, Conflict
+from core.errors import BadInput
 from core.features.align import align
-from core.features.cache import features_of, spec_of
+from core.features.extract import units_of
 from core.features.pitch import interpolate
+from core.features.volume import volume
 
 if TYPE_CHECKING:
-    from core.features.encoders.base import ContentEncoder
-    from core.features.pitch import PitchPredictor
     from core.jobs.context import JobContext
 
 _EXTRA_S = 0.05
 """Context beyond `pad_s` that is always there, for the fades."""
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What renders a piece."""
-
-    model: VoiceModel
-    encoder: "ContentEncoder"
-    pitch: "PitchPredictor"
-    device: str
-    sid: int
 
 
 @dataclass(frozen=True)
@@ -49,45 +39,6 @@ class Source:
     rms: NDArray[np.float64]
     hop_samples: int
     warnings: list[str]
-
-
-def load_tools(options: ConvertOptions, folder: Path, where: str, ctx: "JobContext") -> Tools:
-    """The voice model in `folder` and the encoder that it was trained with, on the device `where`.
-
-    Raises:
-        Conflict: the encoder here is not the one of the training.
-        ModelFileError, Unavailable, BadInput: a file that does not load, is not there; an unknown speaker or predictor.
-    """
-    from core.features import encoders, pitch
-
-    model = load_model(folder, where)
-    name = str(model.card.get("encoder") or model.config.model.speech_encoder)
-    encoder = encoders.create(name, where, ctx.settings)
-    trained_with = model.card.get("encoder_fingerprint")
-    if trained_with and trained_with != encoder.fingerprint:
-        raise Conflict(
-            f"The voice was trained with another version of the encoder '{name}'.",
-            "Put back the encoder's files of that time, or train the voice again.",
-            where=str(folder),
-        )
-    if encoder.dim != model.config.model.ssl_dim:
-        raise Conflict(
-            f"The voice expects units of {model.config.model.ssl_dim} values, '{name}' gives {encoder.dim}.",
-            "Use the encoder that the voice was trained with.",
-            where=str(folder),
-        )
-    return Tools(model, encoder, pitch.create(options.pitch, where), where, _speaker(options, model))
-
-
-def _speaker(options: ConvertOptions, model: VoiceModel) -> int:
-    speakers = model.config.spk
-    if options.speaker is None:
-        return min(speakers.values())
-    if isinstance(options.speaker, str) and options.speaker in speakers:
-        return speakers[options.speaker]
-    if isinstance(options.speaker, int) and options.speaker in speakers.values():
-        return options.speaker
-    raise BadInput(f"The model has no speaker {options.speaker!r}.", f"Choose one of {', '.join(speakers)}.")
 
 
 def decode(source: Path, scratch: Path, options: ConvertOptions, max_hours: float, ctx: "JobContext") -> Source:
@@ -124,8 +75,7 @@ def render_all(
     ctx: "JobContext",
 ) -> list[dict[str, Any]]:
     """Render every piece into `out`; a row a piece for the sidecar."""
-    longest = round(options.max_slice_s * RATE_HZ)
-    pieces = pieces_of(recording.chunks, recording.rms, recording.hop_samples, longest)
+    pieces = _pieces(options, recording)
     total = max(1, sum(p.end - p.start for p in pieces if not p.silent))
     fade = 2 * round(FADE_S * RATE_HZ / 2)
     done = 0
@@ -147,11 +97,18 @@ def render_all(
     return table
 
 
+def _pieces(options: ConvertOptions, recording: Source) -> list[Piece]:
+    if options.clip_s:
+        clip, overlap = (round(x * RATE_HZ) for x in (options.clip_s, options.crossfade_s))
+        return clips_of(recording.chunks, clip, overlap, options.crossfade_keep)
+    return pieces_of(recording.chunks, recording.rms, recording.hop_samples, round(options.max_slice_s * RATE_HZ))
+
+
 def _render(
     options: ConvertOptions, tools: Tools, audio: NDArray[np.float32], piece: Piece, transpose: float, seed: int
 ) -> tuple[NDArray[np.float32], int, float | None]:
     """(render with context, samples of context before the piece, median pitch asked for in Hz)."""
-    lead = round((options.pad_s + _EXTRA_S) * RATE_HZ)
+    lead = max(round((options.pad_s + _EXTRA_S) * RATE_HZ), (piece.rise or 0) // 2 + 1, (piece.fall or 0) // 2 + 1)
     length = piece.end - piece.start + 2 * lead
     length += -length % HOP
     wav = np.zeros(length, np.float32)
@@ -159,24 +116,26 @@ def _render(
     inner = slice(max(0, first), min(audio.size, last))
     wav[inner.start - first : inner.stop - first] = audio[inner]
 
-    found = features_of(wav, spec_of(tools.encoder, tools.pitch.name), tools.encoder, tools.pitch)
-    f0_hz, uv = interpolate(found.f0.numpy())
+    at_s = (first + (np.arange(length // HOP) + 0.5) * HOP) / RATE_HZ
+    if isinstance(tools.pitch, Track):
+        found_f0 = tools.pitch.at(at_s)
+    else:
+        found_f0 = tools.pitch.predict(wav, RATE_HZ, HOP, length // HOP)
+    f0_hz, uv = interpolate(found_f0)
     f0_hz = (f0_hz * 2.0 ** (transpose / 12.0)).astype(np.float32)
-    units = align(found.units, length // HOP, align_mode(tools.model.config)).T[None]
-    with torch.inference_mode():
-        rendered, _ = tools.model.generator.infer(  # type: ignore[operator]
-            units.contiguous().to(tools.device),
-            torch.from_numpy(f0_hz)[None].to(tools.device),
-            torch.from_numpy(uv)[None].to(tools.device),
-            torch.tensor([tools.sid], device=tools.device),
-            found.volume[None].to(tools.device),
-            noise_scale=options.noise_scale,
-            predict_f0=options.predict_f0,
-            generator=torch.Generator(device=tools.device).manual_seed(seed),
-        )
+    units = _units(tools, wav, RATE_HZ)
+    if tools.blend is not None:
+        units = tools.blend(units)
+    inputs = Inputs(
+        units=units[None].to(tools.device),
+        f0=torch.from_numpy(f0_hz)[None].to(tools.device),
+        uv=torch.from_numpy(uv)[None].to(tools.device),
+        volume=torch.from_numpy(volume(wav, HOP))[None].to(tools.device),
+        speaker=_speaker_input(tools, at_s, audio.size / RATE_HZ),
+    )
+    samples = _synthesise(options, tools, inputs, seed)
     voiced = f0_hz[uv > 0]
     median = round(float(np.median(voiced)), 2) if voiced.size else None
-    samples = rendered[0, 0].float().cpu().numpy()
     if not np.isfinite(samples).all():
         raise BadInput(
             f"The voice rendered values that are not numbers at {piece.start / RATE_HZ:.1f} s.",
@@ -184,3 +143,59 @@ def _render(
             where=str(tools.model.folder),
         )
     return samples, lead, median
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the models hear of a piece, on their device: T frames of 512 samples."""
+
+    units: torch.Tensor  # [1, T, C]
+    f0: torch.Tensor  # [1, T] Hz, interpolated
+    uv: torch.Tensor  # [1, T] 1 where voiced
+    volume: torch.Tensor  # [1, T]
+    speaker: torch.Tensor  # int64 [1], or weights [1, T, S]
+
+
+def _units(tools: Tools, wav: NDArray[np.float32], rate_hz: int) -> torch.Tensor:
+    """Units [T, C] of wav [N], on the generator's frames."""
+    return align(units_of(wav, rate_hz, tools.encoder), wav.size // HOP, align_mode(tools.model.config))
+
+
+def _speaker_input(tools: Tools, at_s: NDArray[np.float64], duration_s: float) -> torch.Tensor:
+    if tools.mix is None:
+        return torch.tensor([tools.sid], device=tools.device)
+    weights = tools.mix.weights(at_s.clip(0, duration_s), duration_s, tools.model.config.spk)
+    return torch.from_numpy(weights)[None].to(tools.device)
+
+
+@torch.inference_mode()
+def _synthesise(options: ConvertOptions, tools: Tools, inputs: Inputs, seed: int) -> NDArray[np.float32]:
+    """Audio [T * 512] of a piece: the voice model, then diffusion or the enhancer; or diffusion alone."""
+    noise = torch.Generator(device=tools.device).manual_seed(seed)
+    audio, f0, units, loudness = None, inputs.f0, inputs.units, inputs.volume
+    if options.diffusion != "only":
+        rendered, f0 = tools.model.generator.infer(  # type: ignore[operator]
+            inputs.units.transpose(1, 2).contiguous(),
+            inputs.f0,
+            inputs.uv,
+            inputs.speaker,
+            inputs.volume,
+            noise_scale=options.noise_scale,
+            predict_f0=options.predict_f0,
+            generator=noise,
+        )
+        audio = rendered[:, 0].float()
+    if tools.diffuser is None:
+        assert audio is not None
+        made: NDArray[np.float32] = audio[0].cpu().numpy()
+        if tools.enhancer is None:
+            return made
+        return enhance(made, RATE_HZ, f0[0].cpu().numpy(), HOP / RATE_HZ, tools.enhancer, options.enhancer_key, noise)
+    if audio is not None:
+        heard = audio[0].cpu().numpy()
+        if options.second_encoding:
+            units = _units(tools, heard, RATE_HZ)[None].to(tools.device)
+        if not tools.model.config.model.vol_embedding:  # else 4.1 keeps the loudness that the voice model heard
+            loudness = torch.from_numpy(volume(heard, HOP))[None].to(tools.device)
+    diffused = tools.diffuser.render(units, f0, loudness, inputs.speaker, audio, noise)
+    return diffused[0, 0].float().cpu().numpy()
