@@ -13,7 +13,6 @@ from typing import Any
 from torch import Tensor
 
 from core.errors import ModelFileError
-from core.models.safe_load import load_tensors
 
 _RENAMED: tuple[tuple[str, str], ...] = (
     (r"feature_extractor\.conv_layers\.(\d+)\.0\.(weight|bias)", r"feature_extractor.conv_layers.\1.conv.\2"),
@@ -80,27 +79,3 @@ def sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         "num_conv_pos_embeddings": positional.shape[2],
         "num_conv_pos_embedding_groups": hidden // positional.shape[1],
     }
-
-
-def import_fairseq(source: Path, folder: Path) -> Path:
-    """Write `config.json` and `model.safetensors` of a fairseq file into `folder`; returns the folder.
-
-    The form that `transformers` loads. Runs nothing of the file. Raises ModelFileError if it is something else.
-    """
-    import json
-
-    from safetensors.torch import save_file
-
-    from core import atomic
-
-    tensors = convert(load_tensors(source), str(source))
-    fields = sizes(tensors)
-    projection = tensors.get("final_proj.weight")
-    if projection is not None:
-        fields["classifier_proj_size"] = projection.shape[0]
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic.file(folder / "model.safetensors") as temporary:
-        save_file({name: x.contiguous().clone() for name, x in tensors.items()}, temporary, metadata={"format": "pt"})
-    config = {"architectures": ["HubertModelWithFinalProj"], "model_type": "hubert", **fields}
-    atomic.write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    return folder

@@ -21,7 +21,7 @@ class FoundModel:
 
 def names(engine: str) -> list[str]:
     """The catalogue's models of an engine, best first."""
-    return [one.name for one in catalogue.CATALOGUE if one.name.startswith(PREFIX[engine])]
+    return [one.name for one in catalogue.RECOGNISERS if one.name.startswith(PREFIX[engine])]
 
 
 def here(settings: Settings, engine: str) -> list[FoundModel]:

@@ -13,7 +13,7 @@ import torch
 from core.errors import BadInput, Cancelled, Conflict, ModelFileError
 from core.features import cache, pitch
 from core.features.cache import FeatureSpec, extract, features_of, load, path_of, spec_of
-from core.features.encoders.contentvec import ContentVec
+from core.features.encoders.hubert import HubertEncoder
 from core.features.volume import volume
 from tests.features.tones import glide, voice
 
@@ -39,12 +39,12 @@ class Watcher:
 
 
 @pytest.fixture(scope="module")
-def encoder(contentvec_folder: Path) -> ContentVec:
-    return ContentVec(contentvec_folder, "vec256l9")
+def encoder(contentvec_folder: Path) -> HubertEncoder:
+    return HubertEncoder(contentvec_folder, "vec256l9")
 
 
 @pytest.fixture(scope="module")
-def spec(encoder: ContentVec) -> FeatureSpec:
+def spec(encoder: HubertEncoder) -> FeatureSpec:
     return spec_of(encoder, "pm")
 
 
@@ -58,7 +58,7 @@ def clips(tmp_path: Path, write_wav: Writer) -> list[Path]:
 
 
 def test_what_lies_in_the_cache_is_what_conversion_computes(
-    clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path
+    clips: list[Path], spec: FeatureSpec, encoder: HubertEncoder, tmp_path: Path
 ) -> None:
     from core.audio.decode import load as load_audio
 
@@ -76,7 +76,7 @@ def test_what_lies_in_the_cache_is_what_conversion_computes(
 
 
 def test_the_number_of_workers_does_not_change_a_bit(
-    clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path
+    clips: list[Path], spec: FeatureSpec, encoder: HubertEncoder, tmp_path: Path
 ) -> None:
     before = torch.get_num_threads()
     one = extract(clips, spec, tmp_path / "one", encoder=encoder, workers=1)
@@ -86,7 +86,7 @@ def test_the_number_of_workers_does_not_change_a_bit(
 
 
 def test_a_second_run_computes_nothing(
-    clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path
+    clips: list[Path], spec: FeatureSpec, encoder: HubertEncoder, tmp_path: Path
 ) -> None:
     paths = extract(clips, spec, tmp_path / "cache", encoder=encoder)
     stamps = [path.stat().st_mtime_ns for path in paths]
@@ -96,7 +96,7 @@ def test_a_second_run_computes_nothing(
 
 
 def test_equal_content_is_computed_once_and_follows_a_renamed_file(
-    clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path
+    clips: list[Path], spec: FeatureSpec, encoder: HubertEncoder, tmp_path: Path
 ) -> None:
     copy = clips[0].with_name("copy.wav")
     shutil.copy(clips[0], copy)
@@ -107,7 +107,7 @@ def test_equal_content_is_computed_once_and_follows_a_renamed_file(
 
 
 def test_a_changed_clip_never_meets_old_features(
-    clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path, write_wav: Writer
+    clips: list[Path], spec: FeatureSpec, encoder: HubertEncoder, tmp_path: Path, write_wav: Writer
 ) -> None:
     (before,) = extract(clips[:1], spec, tmp_path / "cache", encoder=encoder)
     write_wav(clips[0], voice(glide("fall", 1.0, RATE_HZ), RATE_HZ), RATE_HZ)
@@ -117,7 +117,7 @@ def test_a_changed_clip_never_meets_old_features(
 
 
 def test_a_clip_that_changes_while_it_is_read_is_refused(
-    clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path, write_wav: Writer
+    clips: list[Path], spec: FeatureSpec, encoder: HubertEncoder, tmp_path: Path, write_wav: Writer
 ) -> None:
     class Meddler(pitch.PitchPredictor):
         """Rewrites the clip in the middle of its extraction."""
@@ -136,7 +136,7 @@ def test_a_clip_that_changes_while_it_is_read_is_refused(
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "foreign"])
 def test_a_damaged_file_is_found_and_made_again(
-    damage: str, clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path
+    damage: str, clips: list[Path], spec: FeatureSpec, encoder: HubertEncoder, tmp_path: Path
 ) -> None:
     paths = extract(clips[:2], spec, tmp_path / "cache", encoder=encoder)
     good = paths[0].read_bytes()
@@ -159,7 +159,7 @@ def test_a_damaged_file_is_found_and_made_again(
 
 
 def test_features_under_another_clips_name_are_made_again(
-    clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path
+    clips: list[Path], spec: FeatureSpec, encoder: HubertEncoder, tmp_path: Path
 ) -> None:
     """A whole file in the wrong place, as a careless copy leaves it."""
     paths = extract(clips[:2], spec, tmp_path / "cache", encoder=encoder)
@@ -170,7 +170,7 @@ def test_features_under_another_clips_name_are_made_again(
 
 
 def test_cancel_leaves_whole_files_and_the_next_run_goes_on(
-    clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path
+    clips: list[Path], spec: FeatureSpec, encoder: HubertEncoder, tmp_path: Path
 ) -> None:
     root = tmp_path / "cache"
     with pytest.raises(Cancelled):
@@ -189,7 +189,7 @@ def test_cancel_leaves_whole_files_and_the_next_run_goes_on(
 
 
 def test_cancel_before_the_first_clip(
-    clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path
+    clips: list[Path], spec: FeatureSpec, encoder: HubertEncoder, tmp_path: Path
 ) -> None:
     with pytest.raises(Cancelled):
         extract(clips, spec, tmp_path / "cache", encoder=encoder, ctx=Watcher(limit=0))
@@ -197,7 +197,7 @@ def test_cancel_before_the_first_clip(
 
 
 def test_a_clip_that_is_no_audio_is_named(
-    clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path
+    clips: list[Path], spec: FeatureSpec, encoder: HubertEncoder, tmp_path: Path
 ) -> None:
     bad = clips[0].with_name("bad.wav")
     bad.write_bytes(b"this is no audio at all" * 100)
@@ -206,7 +206,7 @@ def test_a_clip_that_is_no_audio_is_named(
     assert "bad.wav" in caught.value.message + caught.value.where
 
 
-def test_specs_do_not_share_files(clips: list[Path], spec: FeatureSpec, encoder: ContentVec, tmp_path: Path) -> None:
+def test_specs_do_not_share_files(clips: list[Path], spec: FeatureSpec, encoder: HubertEncoder, tmp_path: Path) -> None:
     other = replace(spec, pitch="fcpe")
     assert len({spec.key, other.key, replace(spec, hop=441).key, replace(spec, encoder_fingerprint="x").key}) == 4
     (one,) = extract(clips[:1], spec, tmp_path / "cache", encoder=encoder)
@@ -217,13 +217,13 @@ def test_specs_do_not_share_files(clips: list[Path], spec: FeatureSpec, encoder:
     assert path_of(tmp_path / "cache", other, one.stem) == two
 
 
-def test_an_encoder_of_another_fingerprint_is_refused(spec: FeatureSpec, encoder: ContentVec) -> None:
+def test_an_encoder_of_another_fingerprint_is_refused(spec: FeatureSpec, encoder: HubertEncoder) -> None:
     with pytest.raises(Conflict, match="vec256l9"):
         features_of(np.zeros(1000, np.float32), replace(spec, encoder_fingerprint="0"), encoder, pitch.create("pm"))
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 300, 511, 512, 1500])
-def test_short_audio_has_features_of_its_length(n_samples: int, spec: FeatureSpec, encoder: ContentVec) -> None:
+def test_short_audio_has_features_of_its_length(n_samples: int, spec: FeatureSpec, encoder: HubertEncoder) -> None:
     wav = voice(glide("vibrato", 0.1, RATE_HZ), RATE_HZ)[:n_samples]
     features = features_of(wav, spec, encoder, pitch.create("pm"))
     assert features.n_frames == features.volume.shape[0] == n_samples // 512
@@ -235,7 +235,7 @@ def test_no_clips_no_work(spec: FeatureSpec, tmp_path: Path) -> None:
     assert extract([], spec, tmp_path / "cache") == []
 
 
-def test_cancel_does_not_wait_for_a_slow_clip(encoder: ContentVec, tmp_path: Path, write_wav: Writer) -> None:
+def test_cancel_does_not_wait_for_a_slow_clip(encoder: HubertEncoder, tmp_path: Path, write_wav: Writer) -> None:
     """crepe needs many seconds for a long clip; a cancel ends it between two batches of frames."""
     clip = write_wav(tmp_path / "long.wav", voice(glide("vibrato", 30.0, 16000), 16000), 16000)
 

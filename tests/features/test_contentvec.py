@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import BadInput, ModelFileError, Unavailable
 from core.features import encoders
-from core.features.encoders.contentvec import ContentVec
+from core.features.encoders.hubert import HubertEncoder
 from core.settings import Settings
 
 
@@ -28,8 +28,8 @@ def test_units_are_the_named_layers(contentvec_folder: Path) -> None:
     wave = _wave(1.0)
     with torch.inference_mode():
         hidden = model(wave[None], output_hidden_states=True).hidden_states
-    units12 = ContentVec(contentvec_folder, "vec768l12").encode(wave)
-    units9 = ContentVec(contentvec_folder, "vec256l9").encode(wave)
+    units12 = HubertEncoder(contentvec_folder, "vec768l12").encode(wave)
+    units9 = HubertEncoder(contentvec_folder, "vec256l9").encode(wave)
     assert units12.shape == (49, 24)
     assert units9.shape == (49, 8)
     torch.testing.assert_close(units12, hidden[12][0])
@@ -41,7 +41,7 @@ def test_exports_with_the_older_weight_norm_names_give_the_same(
 ) -> None:
     older = contentvec_maker(tmp_path / "contentvec", old_names=True)
     wave = _wave(0.4)
-    new, old = (ContentVec(folder, "vec768l12").encode(wave) for folder in (contentvec_folder, older))
+    new, old = (HubertEncoder(folder, "vec768l12").encode(wave) for folder in (contentvec_folder, older))
     torch.testing.assert_close(new, old)
 
 
@@ -49,13 +49,13 @@ def test_the_fingerprint_is_of_the_weights(
     contentvec_folder: Path, contentvec_maker: Callable[..., Path], tmp_path: Path
 ) -> None:
     other = contentvec_maker(tmp_path / "contentvec", seed=1)
-    first, again = (ContentVec(contentvec_folder, name).fingerprint for name in ("vec768l12", "vec256l9"))
+    first, again = (HubertEncoder(contentvec_folder, name).fingerprint for name in ("vec768l12", "vec256l9"))
     assert first == again
-    assert first != ContentVec(other, "vec768l12").fingerprint
+    assert first != HubertEncoder(other, "vec768l12").fingerprint
 
 
 def test_short_audio_gives_no_units(contentvec_folder: Path) -> None:
-    encoder = ContentVec(contentvec_folder, "vec768l12")
+    encoder = HubertEncoder(contentvec_folder, "vec768l12")
     assert encoder.encode(torch.zeros(0)).shape == (0, 24)
     assert encoder.encode(torch.zeros(399)).shape == (0, 24)
     assert encoder.encode(_wave(0.025)).shape == (1, 24)
@@ -63,7 +63,7 @@ def test_short_audio_gives_no_units(contentvec_folder: Path) -> None:
 
 def test_long_audio_in_windows_keeps_count_and_sense(contentvec_folder: Path) -> None:
     """31 s: one window and the start of the next; away from the seam the units are those of the whole."""
-    encoder = ContentVec(contentvec_folder, "vec768l12")
+    encoder = HubertEncoder(contentvec_folder, "vec768l12")
     wave = _wave(31.0)
     units = encoder.encode(wave)
     whole = encoder._run(wave)
@@ -88,7 +88,7 @@ def test_weights_that_do_not_fit_are_named(
     save_file(tensors, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text((contentvec_folder / "config.json").read_text())
     with pytest.raises(ModelFileError, match=says):
-        ContentVec(tmp_path, "vec768l12")
+        HubertEncoder(tmp_path, "vec768l12")
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_weights_that_do_not_fit_are_named(
     [
         ({"model_type": "wav2vec2"}, "wav2vec2"),
         ({"num_hidden_layers": 24}, "24"),
-        ({"hidden_size": "wide"}, "HuBERT"),
-        ({"num_attention_heads": 7}, "HuBERT"),
+        ({"hidden_size": "wide"}, "hubert model"),
+        ({"num_attention_heads": 7}, "hubert model"),
     ],
 )
 def test_a_config_of_something_else_is_refused(
@@ -107,13 +107,13 @@ def test_a_config_of_something_else_is_refused(
     (tmp_path / "config.json").write_text(json.dumps(config))
     save_file(load_file(contentvec_folder / "model.safetensors"), tmp_path / "model.safetensors")
     with pytest.raises(ModelFileError, match=says):
-        ContentVec(tmp_path, "vec768l12")
+        HubertEncoder(tmp_path, "vec768l12")
 
 
 def test_a_config_that_is_no_json_is_refused(contentvec_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("not json")
-    with pytest.raises(ModelFileError, match=r"config\.json can not be read"):
-        ContentVec(tmp_path, "vec768l12")
+    with pytest.raises(ModelFileError, match=r"config\.json of ContentVec can not be read"):
+        HubertEncoder(tmp_path, "vec768l12")
 
 
 def test_absent_weights_say_what_to_do(tmp_path: Path) -> None:

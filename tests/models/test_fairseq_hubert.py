@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from core.errors import ModelFileError
-from core.features.encoders.contentvec import ContentVec
-from core.models.fairseq_hubert import convert, import_fairseq, sizes
+from core.features.encoders.hubert import HubertEncoder
+from core.models.encoder_import import install, recognise
+from core.models.fairseq_hubert import convert, sizes
+from core.models.safe_load import load_checkpoint
 
 # transformers' names to fairseq's, written down from the two programs' side: the reverse of what is tested.
 _BACK: tuple[tuple[str, str], ...] = (
@@ -64,13 +66,16 @@ def test_an_imported_file_gives_the_units_of_its_model(tmp_path: Path) -> None:
     model, projection = tiny(), nn.Linear(64, 6)
     file = tmp_path / "checkpoint_best_legacy_500.pt"
     torch.save({"args": argparse.Namespace(arch="hubert"), "model": as_fairseq(model, projection)}, file)
-    folder = import_fairseq(file, tmp_path / "contentvec")
+    original = recognise(load_checkpoint(file), file)
+    assert original is not None
+    assert original.name == "contentvec"
+    folder = install(original, tmp_path / "contentvec")
     wave = 0.1 * torch.randn(6000, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         hidden = model(wave[None], output_hidden_states=True).hidden_states
         projected = projection(hidden[9][0])
-    torch.testing.assert_close(ContentVec(folder, "vec768l12").encode(wave), hidden[12][0])
-    torch.testing.assert_close(ContentVec(folder, "vec256l9").encode(wave), projected)
+    torch.testing.assert_close(HubertEncoder(folder, "vec768l12").encode(wave), hidden[12][0])
+    torch.testing.assert_close(HubertEncoder(folder, "vec256l9").encode(wave), projected)
 
 
 def test_a_large_model_keeps_all_its_names(tmp_path: Path) -> None:
@@ -90,7 +95,8 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
         convert({"enc_p.proj": torch.zeros(2)}, "G.pth")
     with pytest.raises(ModelFileError, match="no projection"):
         convert({"layer_norm.weight": torch.zeros(2)}, "x.pt")
-    torch.save({"model": {"emb_g.weight": torch.zeros(2)}}, tmp_path / "G.pth")
-    with pytest.raises(ModelFileError):
-        import_fairseq(tmp_path / "G.pth", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    assert recognise({"model": {"emb_g.weight": torch.zeros(2)}}, tmp_path / "G.pth") is None
+    with pytest.raises(ModelFileError, match="surprise"):
+        recognise(
+            {"model": {"post_extract_proj.weight": torch.zeros(2), "surprise": torch.zeros(1)}}, tmp_path / "x.pt"
+        )

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import NotFound, Unavailable
-from core.models.catalogue import CatalogueEntry, locate_in
+from core.models.entry import CatalogueEntry, locate_in
 from core.settings import Settings
 
 if TYPE_CHECKING:

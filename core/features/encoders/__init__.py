@@ -47,23 +47,56 @@ def _builtin(folder: Path, device: str) -> "ContentEncoder":
     return BuiltinEncoder(folder / "encoder.safetensors", device)
 
 
-def _vec768l12(folder: Path, device: str) -> "ContentEncoder":
-    from core.features.encoders.contentvec import ContentVec
+def _hubert(name: str) -> "Callable[[Path, str], ContentEncoder]":
+    def make(folder: Path, device: str) -> "ContentEncoder":
+        from core.features.encoders.hubert import HubertEncoder
 
-    return ContentVec(folder, "vec768l12", device)
+        return HubertEncoder(folder, name, device)
+
+    return make
 
 
-def _vec256l9(folder: Path, device: str) -> "ContentEncoder":
-    from core.features.encoders.contentvec import ContentVec
+def _whisper(name: str) -> "Callable[[Path, str], ContentEncoder]":
+    def make(folder: Path, device: str) -> "ContentEncoder":
+        from core.features.encoders.whisper import WhisperEncoder
 
-    return ContentVec(folder, "vec256l9", device)
+        return WhisperEncoder(folder, name, device)
+
+    return make
+
+
+def _dphubert(folder: Path, device: str) -> "ContentEncoder":
+    from core.features.encoders.dphubert import DpHubert
+
+    return DpHubert(folder, device)
+
+
+def _onnx(name: str, dim: int) -> EncoderEntry:
+    def make(folder: Path, device: str) -> "ContentEncoder":
+        from core.features.encoders.onnx_units import OnnxEncoder
+
+        return OnnxEncoder(folder, name, dim, device)
+
+    return EncoderEntry(dim, name, make)
 
 
 ENCODERS: dict[str, EncoderEntry] = {
     "builtin": EncoderEntry(256, "builtin", _builtin),
-    "vec768l12": EncoderEntry(768, "contentvec", _vec768l12),
-    "vec256l9": EncoderEntry(256, "contentvec", _vec256l9),
+    "vec768l12": EncoderEntry(768, "contentvec", _hubert("vec768l12")),
+    "vec256l9": EncoderEntry(256, "contentvec", _hubert("vec256l9")),
+    "hubertsoft": EncoderEntry(256, "hubertsoft", _hubert("hubertsoft")),
+    "whisper-ppg": EncoderEntry(1024, "whisper-ppg", _whisper("whisper-ppg")),
+    "whisper-ppg-large": EncoderEntry(1280, "whisper-ppg-large", _whisper("whisper-ppg-large")),
+    "cnhubertlarge": EncoderEntry(1024, "cnhubertlarge", _hubert("cnhubertlarge")),
+    "dphubert": EncoderEntry(768, "dphubert", _dphubert),
+    "wavlmbase+": EncoderEntry(768, "wavlmbase+", _hubert("wavlmbase+")),
+    "vec768l12-onnx": _onnx("vec768l12-onnx", 768),
+    "vec768l9-onnx": _onnx("vec768l9-onnx", 768),
+    "vec256l9-onnx": _onnx("vec256l9-onnx", 256),
+    "vec256l12-onnx": _onnx("vec256l12-onnx", 256),
+    "hubertsoft-onnx": _onnx("hubertsoft-onnx", 256),
 }
+"""By the names that so-vits-svc's configs use; "builtin" is the studio's own."""
 
 
 def create(name: str, device: str, settings: Settings) -> "ContentEncoder":
