@@ -25,12 +25,17 @@ class TrainEngine:
         run: (params, ctx) -> the job's result; begins with `core.training.session.begin`.
         preflight: (settings, options) -> list[Check]; changes nothing, loads nothing heavy.
         code: folders of the repository that its weights depend on, beside those that every run's do.
+        export: (generation, config file, folder) -> files written, in the form of the program that the engine comes
+            from; empty: there is none.
+        export_presets: those that the program knows.
     """
 
     options: str
     run: str
     preflight: str
     code: tuple[str, ...]
+    export: str = ""
+    export_presets: tuple[str, ...] = ()
 
 
 ENGINES: dict[str, TrainEngine] = {
@@ -39,6 +44,8 @@ ENGINES: dict[str, TrainEngine] = {
         run="core.engines.sovits.train:run_train",
         preflight="core.engines.sovits.preflight:preflight",
         code=("core/engines/sovits", "core/nn", "core/features"),
+        export="core.engines.sovits.export:export_upstream",
+        export_presets=("standard", "tiny"),
     ),
 }
 
@@ -71,6 +78,15 @@ def engine_of(info: RunInfo) -> str:
     return str(info.options.get("engine") or DEFAULT)
 
 
+def exporter_of(info: RunInfo) -> Any:
+    """What writes a run's checkpoints for the program that its engine comes from (see `TrainEngine.export`), or None.
+    Calling it imports the engine; asking for it does not."""
+    engine = ENGINES.get(engine_of(info))
+    if engine is None or not engine.export or info.preset not in engine.export_presets:
+        return None
+    return lambda *args: _resolve(engine.export)(*args)
+
+
 def preflight(settings: Settings, options: RunOptions) -> list[Check]:
     """Every check for a run with these options; nothing is changed. Raises NotFound for a run to resume."""
     engine = engine_of(open_run(settings.runs, options.resume).read()) if options.resume else options.engine
@@ -79,12 +95,20 @@ def preflight(settings: Settings, options: RunOptions) -> list[Check]:
 
 
 def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
-    """The job "train": a run of any engine. With "resume" it is that run's engine.
+    """The job "train": a run of any engine, by one process or several. With "resume" it is that run's engine.
 
     Raises:
         StudioError: what is wrong and what to do; a run that had begun then says so itself.
     """
     wanted = params.get("resume")
     engine = engine_of(open_run(ctx.settings.runs, str(wanted)).read()) if wanted else params.get("engine") or DEFAULT
+    from core.training import ranks
+
+    if not ranks.joined():
+        model = options_class(str(engine))
+        stored = open_run(ctx.settings.runs, str(wanted)).read().options if wanted else {}
+        changes = {name: value for name, value in params.items() if value is not None}
+        if ranks.count(checked(model, {**stored, **changes})) > 1:
+            return ranks.train(params, ctx, model)
     result: dict[str, Any] = _resolve(find(str(engine)).run)(params, ctx)
     return result
