@@ -35,7 +35,8 @@ def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
         400: "cannot be done as things are", 401: "the token is missing", 404: "not found",
         409: "a job for it runs already", 413: "too large", 422: "a field is missing, unknown or out of range",
         408: "the deadline has passed", 429: "too many requests; Retry-After says when to come again",
-        503: "something is missing on this machine", 507: "the disk is full",
+        424: "a model or a program that this needs is not on this machine", 507: "the disk is full",
+        503: "the server is closing, or its database is held",
     }  # fmt: skip
     return {code: {"model": ErrorBody, "description": words[code]} for code in sorted({401, 422, *codes})}
 

@@ -20,7 +20,8 @@ STATUS: dict[str, int] = {
     "conflict": 409,
     "no_space": 507,
     "model_file": 422,
-    "unavailable": 503,
+    "unavailable": 424,  # not 503: asking again, as clients do after a 5xx, brings no model here
+    "in_use": 503,
     "cancelled": 409,
     "too_many": 429,
     "too_late": 408,

@@ -71,6 +71,12 @@ class Unavailable(StudioError):
     code = "unavailable"
 
 
+class InUse(Unavailable):
+    """Another process holds it at this moment; in the next it may be free."""
+
+    code = "in_use"
+
+
 class Cancelled(StudioError):
     """The user asked to stop. Not a failure."""
 
@@ -82,7 +88,7 @@ class Cancelled(StudioError):
 
 _BY_CODE: dict[str, type[StudioError]] = {
     cls.code: cls
-    for cls in (StudioError, BadInput, NotFound, Conflict, NoSpace, ModelFileError, Unavailable, Cancelled)
+    for cls in (StudioError, BadInput, NotFound, Conflict, NoSpace, ModelFileError, Unavailable, InUse, Cancelled)
 }
 
 

@@ -19,7 +19,7 @@ def router(studio: "Studio") -> APIRouter:
     """The route."""
     routes = APIRouter(prefix="/api/v1", tags=["conversion"], route_class=DocumentedRoute)
 
-    @routes.post("/convert", responses=responses(400, 404, 413, 503, 507), response_class=FileResponse)
+    @routes.post("/convert", responses=responses(400, 404, 413, 424, 503, 507), response_class=FileResponse)
     async def convert(
         request: Request,
         file: UploadFile,

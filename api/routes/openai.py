@@ -67,7 +67,9 @@ def router(studio: "Studio", desk: Desk) -> APIRouter:
         ]
         return {"object": "list", "data": rows}
 
-    @routes.post("/audio/speech", responses={**sound, **responses(400, 404, 408, 429, 503)}, response_class=Response)
+    @routes.post(
+        "/audio/speech", responses={**sound, **responses(400, 404, 408, 429, 424, 503)}, response_class=Response
+    )
     async def speech(request: Request, body: SpeechBody) -> Response:
         """Speech of a text, sent while it is made; `stream_format` sse sends base64 pieces as events.
 
@@ -82,7 +84,7 @@ def router(studio: "Studio", desk: Desk) -> APIRouter:
             return StreamingResponse(_events(speaking), media_type="text/event-stream", headers=speaking.headers())
         return await stream(desk, request, said, wanted)
 
-    @routes.post("/audio/transcriptions", responses=responses(400, 404, 413, 503), response_class=Response)
+    @routes.post("/audio/transcriptions", responses=responses(400, 404, 413, 424, 503), response_class=Response)
     async def transcriptions(
         request: Request,
         file: UploadFile,
@@ -96,7 +98,9 @@ def router(studio: "Studio", desk: Desk) -> APIRouter:
         with ExitStack() as stack:
             path = stack.enter_context(on_disk(file, studio.settings))
             options: dict[str, Any] = {"audio": str(path), "out": str(path.parent / "heard.srt")}
-            options |= {"language": language or None, "hint": prompt or None, **_recogniser(model)}
+            # Here and not in the job: a refusal need not wait for its turn.
+            options |= _recogniser(studio, model, language or None)
+            options |= {"language": language or None, "hint": prompt or None}
             result = await finished(studio, request, "transcribe", options)
             srt = (path.parent / "heard.srt").read_text("utf-8")
         return _heard(srt, result, response_format)
@@ -131,14 +135,16 @@ async def _events(speech: Speech) -> Any:
         await speech.end()
 
 
-def _recogniser(model: str) -> dict[str, Any]:
-    from core.transcribe.models import PREFIX
+def _recogniser(studio: "Studio", model: str, language: str | None) -> dict[str, Any]:
+    """Engine and model of a transcription. Raises NotFound (no such name), Unavailable (no weights here)."""
+    from core.transcribe.models import PREFIX, find, here
 
     if model in _WHISPER:
-        return {}
+        engine = next((name for name in PREFIX if here(studio.settings, name)), "whisper")
+        return {"engine": engine, "model": find(studio.settings, engine, None, language).name}
     for engine, prefix in PREFIX.items():
         if model.startswith(prefix) and "/" not in model and "\\" not in model:
-            return {"engine": engine, "model": model}
+            return {"engine": engine, "model": find(studio.settings, engine, model, language).name}
     raise NotFound(f"There is no recogniser {model!r}.", "List them: /v1/models.", where="model")
 
 

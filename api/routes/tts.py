@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_CHARS = 20_000
 ChunkFormat = Literal["stream", "wav", "pcm", "flac", "mp3", "opus"]
-_CODES = responses(400, 404, 408, 413, 429, 503)
+_CODES = responses(400, 404, 408, 413, 429, 424, 503)
 _SOUND: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Sound. X-Sample-Rate, X-Channels, X-Seed, X-First-Chunk-Ms and Server-Timing tell of it.",

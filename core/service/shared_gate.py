@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from core.errors import Unavailable
+from core.errors import InUse
 from core.jobs import processes
 from core.service.gate import TooMany
 
@@ -59,7 +59,7 @@ class SharedGate:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that no other process is in. Raises Unavailable."""
+        """A transaction that no other process is in. Raises InUse."""
         try:
             connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
             try:
@@ -71,11 +71,11 @@ class SharedGate:
             finally:
                 connection.close()
         except sqlite3.Error as err:
-            raise Unavailable(f"The queue of the speech engines cannot be used ({err}).", "Try again.") from err
+            raise InUse(f"The queue of the speech engines cannot be used ({err}).", "Try again.") from err
 
     @contextlib.asynccontextmanager
     async def turn(self, client: str) -> AsyncIterator[float]:
-        """A turn; gives the seconds that were waited. Raises TooMany at once, never after waiting; Unavailable."""
+        """A turn; gives the seconds that were waited. Raises TooMany at once, never after waiting; InUse."""
         asked = time.monotonic()
         number = self._ask(client)
         try:

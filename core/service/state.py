@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core.errors import BadInput, Unavailable, is_no_space, no_space
+from core.errors import BadInput, InUse, is_no_space, no_space
 
 _BUSY_S = 15.0
 _TABLES = (
@@ -20,7 +20,7 @@ _TABLES = (
 
 
 class ServiceState:
-    """The service's database in `path`. Raises of every method: NoSpace, Unavailable (locked), BadInput (damaged)."""
+    """The service's database in `path`. Raises of every method: NoSpace, InUse (locked), BadInput (damaged)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,7 +37,7 @@ class ServiceState:
         except sqlite3.OperationalError as err:
             if is_no_space(err):
                 raise no_space(err, None, self.path) from err
-            raise Unavailable(
+            raise InUse(
                 f"The service's database cannot be used now ({err}).", "Try again in a moment.", where=self.path.name
             ) from err
         except sqlite3.DatabaseError as err:

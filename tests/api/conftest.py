@@ -111,3 +111,15 @@ def client(studio: Studio) -> Iterator[TestClient]:
     app = build_app(studio, with_page=False)
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A VoxCPM of random weights in the real files."""
+    from core.engines.voxcpm import package
+
+    if not package.installed():
+        pytest.skip("the package voxcpm is not installed")
+    from tests.engines.voxcpm.tiny import build
+
+    return build(tmp_path_factory.mktemp("models") / "tiny", "voxcpm")

@@ -109,18 +109,6 @@ def test_cloning_without_a_model_says_what_to_bring(client: TestClient, speech: 
     assert gone.status_code == 404
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A VoxCPM of random weights in the real files."""
-    from core.engines.voxcpm import package
-
-    if not package.installed():
-        pytest.skip("the package voxcpm is not installed")
-    from tests.engines.voxcpm.tiny import build
-
-    return build(tmp_path_factory.mktemp("models") / "tiny", "voxcpm")
-
-
 def test_a_clone_of_an_uploaded_clip_is_streamed(workspace: Path, tiny: Path, speech: Path) -> None:
     from api.server import build_app
     from core.settings import load_settings

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.errors import Unavailable
+from core.errors import InUse
 from core.paths import REPO_ROOT
 from core.service.gate import TooMany
 from core.service.shared_gate import SharedGate
@@ -126,7 +126,7 @@ def test_a_process_that_was_killed_holds_no_turn(path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_named(path: Path) -> None:
     path.write_bytes(b"no database at all" * 100)
-    with pytest.raises(Unavailable, match="queue"):
+    with pytest.raises(InUse, match="queue"):
         _ = SharedGate(path, 1, 1, 1).active
     path.unlink()
     assert SharedGate(path, 1, 1, 1).active == 0
