@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core import atomic
 from core.errors import Conflict
 
 MANIFEST = "train.jsonl"
@@ -65,16 +64,15 @@ def _good(line: str) -> bool:
     return isinstance(row, dict) and isinstance(row.get("audio"), str)
 
 
-def write_lines(path: Path, lines: list[str]) -> None:
-    """Put lines at `path` atomically, each with its end. Raises NoSpace."""
-    atomic.write_text(path, "".join(line + "\n" for line in lines))
+def broken_warning(broken: list[str]) -> str:
+    """What to tell about broken lines; empty if there are none."""
+    return f"{len(broken)} broken lines of {MANIFEST} were put aside in {BROKEN}." if broken else ""
 
 
-def put_broken_aside(folder: Path, broken: list[str]) -> str:
-    """Keep broken lines beside the manifest. Returns a warning; empty if there are none. Raises NoSpace."""
+def with_broken(folder: Path, broken: list[str]) -> bytes:
+    """What the file beside the manifest is to hold, so that no broken line is lost; empty if there are none."""
     if not broken:
-        return ""
+        return b""
     path = folder / BROKEN
     before = path.read_bytes() if path.is_file() else b""
-    atomic.write_bytes(path, before + b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in broken))
-    return f"{len(broken)} broken lines of {MANIFEST} were put aside in {BROKEN}."
+    return before + b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in broken)

@@ -33,6 +33,7 @@ _RUNNER_UP_S = 3.0
 _LATE_S = 0.025  # by which the detector's answer follows the sound, measured on two voices
 _MIN_SHIFT_S = 0.12  # less is within what the search around each cue allows for
 _MIN_DEVIATIONS = 6.0
+_PLAIN_FIT, _PLAIN_EDGES = 0.5, 40  # so many edges do not fit so well by chance: nothing else need be tried
 _SIMPLER = 0.985  # of the best sum: a line without drift, or with that of a film rate, is taken from here on
 _SIMPLE_S = 1.0
 _FILM_HZ = (24.0, 25.0, 24000 / 1001)
@@ -108,24 +109,35 @@ def detect(times_s: NDArray[np.float64], activity: Floats) -> Correction | None:
     times = np.asarray(times_s, np.float64)
     if times.shape[0] < MIN_CUES or activity.size * _COARSE * BIN_S < _SIDE_S or not activity.any():
         return None
-    edges = _edges(times)
+    edges, rise = _edges(times), _rise(activity, BIN_S)
+    as_it_is = _nearby(edges, rise, _Line(_LATE_S, 1.0), _NEAR_S)
+    plain = edges.at_s.size >= _PLAIN_EDGES and _fit(edges, rise, as_it_is) >= _PLAIN_FIT
+    if plain and _shift_s(_correction(as_it_is, 1.0), times) < _MIN_SHIFT_S:
+        return None
     n = int(np.searchsorted(edges.at_s, edges.at_s[0] + _LEAST_S))
     n = min(max(n, _FIRST_EDGES), int(np.searchsorted(edges.at_s, edges.at_s[0] + _MOST_S)))
     coarse = activity[: activity.size // _COARSE * _COARSE].reshape(-1, _COARSE).mean(axis=1)
     line, deviations, confidence = _any_line(edges.first(n), _rise(coarse, BIN_S * _COARSE), BIN_S * _COARSE)
-    rise = _rise(activity, BIN_S)
     line = _nearby(edges.first(n), rise, line, _NEAR_S)
     while n < edges.at_s.size:
         n = min(2 * n, edges.at_s.size)
         line = _nearby(edges.first(n), rise, line, _NEAR_S)
     line = _simplest(edges, rise, _nearby(edges, rise, line, _FINE_S))
-    found = Correction(round(line.offset_s - _LATE_S, 3), round(line.drift, 7), round(confidence, 3))
-    shift_s = np.abs(found.apply(times) - times)[[0, -1]].max()
+    found = _correction(line, confidence)
     # The fewer edges, the more a line gains by chance.
     least_gain = 0.02 + 0.2 / np.sqrt(edges.at_s.size)
     gain = _fit(edges, rise, line) - _fit(edges, rise, _Line(_LATE_S, 1.0))
-    sure = deviations >= _MIN_DEVIATIONS and gain >= least_gain
-    return found if sure and shift_s >= _MIN_SHIFT_S and abs(line.drift - 1.0) <= MAX_DRIFT else None
+    sure = deviations >= _MIN_DEVIATIONS and gain >= least_gain and abs(line.drift - 1.0) <= MAX_DRIFT
+    return found if sure and _shift_s(found, times) >= _MIN_SHIFT_S else None
+
+
+def _correction(line: _Line, confidence: float) -> Correction:
+    return Correction(round(float(line.offset_s) - _LATE_S, 3), round(float(line.drift), 7), round(confidence, 3))
+
+
+def _shift_s(found: Correction, times: NDArray[np.float64]) -> float:
+    """How far the first and the last cue are moved, the larger of both."""
+    return float(np.abs(found.apply(times) - times)[[0, -1]].max())
 
 
 def _edges(times: NDArray[np.float64]) -> _Edges:

@@ -1,20 +1,20 @@
 """A cutting into a folder: numbered clips, `train.jsonl`, a GPT-SoVITS `.list`, a so-vits layout, `report.json`.
 
-Clips are written into a hidden folder beside their places and take their names together at the end; the manifest comes
-last. A run that is killed, cancelled or out of space leaves what was there before.
+Everything is written into a hidden folder first and takes its place together at the end, the manifest last. A run that
+is killed, cancelled or out of space leaves what was there before.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from core import atomic
+from core.cutting import together
 from core.cutting.cutter import Cut, padded
-from core.cutting.dataset_folder import MANIFEST, existing, put_broken_aside, write_lines
+from core.cutting.dataset_folder import BROKEN, MANIFEST, broken_warning, existing, with_broken
 from core.cutting.options import CutOptions
 from core.errors import BadInput, Conflict, StudioError, is_no_space, no_space
 from core.paths import safe_name, unique_path
@@ -23,7 +23,6 @@ from core.subtitles.cue import Cue
 LIST = "gpt_sovits.list"
 REPORT = "report.json"
 SOVITS = "dataset_raw"
-_SYNC_THREADS = 8
 _RESERVE_BYTES = 32 << 20
 _LONGEST_S = 1e6
 
@@ -38,12 +37,11 @@ class FolderTarget:
         for name in (MANIFEST, LIST, *([f"{SOVITS}/speaker"] if options.sovits else [])):
             atomic.check_target(folder / name)
         try:
+            together.recover(folder)
             self._there = existing(folder, append=options.append)
         except OSError as err:
             raise _explained(err, folder) from err
-        self._work = folder / f".tmp-{os.getpid()}-{os.urandom(6).hex()}"
-        self._placed: list[Path] = []
-        self._links: list[Path] = []
+        self._work = together.work_folder(folder)
 
     def __enter__(self) -> "FolderTarget":
         try:
@@ -55,8 +53,6 @@ class FolderTarget:
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._work, ignore_errors=True)
-        for path in [*self._placed, *self._links]:  # only where something went wrong before the manifest
-            path.unlink(missing_ok=True)
 
     def need(self, seconds: float) -> None:
         """Raises NoSpace if `seconds` of clips do not fit on the disk."""
@@ -78,29 +74,29 @@ class FolderTarget:
         return {"temp": path, "duration": duration, "cue": cue, "plan": cut.plan}
 
     def finish(self, made: Sequence[dict[str, Any]], report: dict[str, Any]) -> dict[str, Any]:
-        """Give the clips their numbers, write lists, report and manifest. `report["cues"]` gets each `audio`.
+        """Give the clips their numbers, with lists, report and manifest. `report["cues"]` gets each `audio`.
 
-        Returns `clips`, `manifest`, `list`, `report` (paths) and what the whole dataset now holds. Raises NoSpace.
+        Returns `out`, `manifest`, `list`, `report` (paths) and what the whole `dataset` now holds. Raises NoSpace,
+        Conflict (a number was taken meanwhile); then the folder is as it was before.
         """
-        _sync([item["temp"] for item in made])
-        rows, lists = [], []
+        rows, lists, moves = [], [], []
         by_position = {entry["position"]: entry for entry in report["cues"]}
         for number, item in enumerate(made, start=self._there.last_number + 1):
             target = self.folder / f"{number:04d}.wav"
             if os.path.lexists(target):
                 raise Conflict(f"{target} has appeared meanwhile.", "Run it again.", where=str(target))
-            item["temp"].rename(target)
-            self._placed.append(target)
+            moves.append((item["temp"], target))
             rows.append(self._row(item, target))
             lists.append(_list_line(rows[-1], self._speaker(item["cue"])))
             by_position[item["plan"].position]["audio"] = str(target.resolve())
-        if self._options.sovits:
-            self._lay_out(made, self._placed)
-        warning = put_broken_aside(self.folder, self._there.broken)
-        if warning:
-            report["warnings"].append(warning)
-        self._write_texts(rows, lists, report)
-        self._placed, self._links = [], []
+        report["warnings"] += [warning] if (warning := broken_warning(self._there.broken)) else []
+        try:
+            if self._options.sovits:
+                moves += self._lay_out(made, [target for _, target in moves])
+            moves += self._texts(rows, lists, report)
+            together.place(self.folder, self._work, moves)
+        except OSError as err:
+            raise _explained(err, self.folder) from err
         old = self._there.rows
         lengths = [row.get("duration") for row in [*old, *rows]]  # lines of other tools may hold anything
         total = sum(length for length in lengths if isinstance(length, int | float) and 0 <= length < _LONGEST_S)
@@ -112,18 +108,25 @@ class FolderTarget:
             "dataset": {"count": len(old) + len(rows), "minutes": round(total / 60.0, 3)},
         }
 
-    def _write_texts(self, rows: list[dict[str, Any]], lists: list[str], report: dict[str, Any]) -> None:
-        before = self.folder / REPORT
-        if before.exists():  # an appended run has its own report; the earlier one stays
-            before.rename(unique_path(before.with_name("report before.json")))
-        atomic.write_json(self.folder / REPORT, report)
-        listed = self.folder / LIST
-        earlier = listed.read_bytes().removeprefix(b"\xef\xbb\xbf") if listed.is_file() else b""
-        if earlier and not earlier.endswith(b"\n"):
-            earlier += b"\n"
-        atomic.write_bytes(listed, earlier + "".join(line + "\n" for line in lists).encode("utf-8"))
-        atomic.fsync_folder(self.folder)
-        write_lines(self.folder / MANIFEST, [*self._there.lines, *(json.dumps(r, ensure_ascii=False) for r in rows)])
+    def _texts(self, rows: list[dict[str, Any]], lists: list[str], report: dict[str, Any]) -> list[tuple[Path, Path]]:
+        """(written file, its place) of everything but the clips, the manifest last."""
+        lines = [*self._there.lines, *(json.dumps(row, ensure_ascii=False) for row in rows)]
+        texts = {
+            BROKEN: with_broken(self.folder, self._there.broken),
+            REPORT: json.dumps(report, ensure_ascii=False, indent=2, allow_nan=False).encode() + b"\n",
+            LIST: _and_more(self.folder / LIST, lists),
+            MANIFEST: "".join(line + "\n" for line in lines).encode(),
+        }
+        moves = []
+        earlier = self.folder / REPORT
+        if earlier.exists():  # an appended run has its own report; the earlier one stays
+            moves.append((self._work / "earlier.json", unique_path(earlier.with_name("report before.json"))))
+            shutil.copy2(earlier, moves[0][0])
+        for name, data in texts.items():
+            if data:
+                (self._work / name).write_bytes(data)
+                moves.append((self._work / name, self.folder / name))
+        return moves
 
     def _row(self, item: dict[str, Any], target: Path) -> dict[str, Any]:
         """One line of the manifest. `audio` is absolute: VoxCPM's training resolves others against its own folder."""
@@ -143,17 +146,16 @@ class FolderTarget:
     def _speaker(self, cue: Cue) -> str:
         return self._options.speaker or cue.speaker or self.folder.resolve().name
 
-    def _lay_out(self, made: Sequence[dict[str, Any]], placed: Sequence[Path]) -> None:
-        """`dataset_raw/<speaker>/0001.wav`: hard links, copies where the file system has none."""
+    def _lay_out(self, made: Sequence[dict[str, Any]], placed: Sequence[Path]) -> list[tuple[Path, Path]]:
+        """(file, its place) of `dataset_raw/<speaker>/0001.wav`: hard links, copies where the file system has none."""
+        moves = []
         for item, path in zip(made, placed, strict=True):
-            there = self.folder / SOVITS / safe_name(self._speaker(item["cue"]), "speaker") / path.name
-            self._links.append(there)
-            try:
-                there.parent.mkdir(parents=True, exist_ok=True)
-                there.unlink(missing_ok=True)  # of a run that was killed: the number was free
-                _link_or_copy(path, there)
-            except OSError as err:
-                raise _explained(err, there) from err
+            speaker = safe_name(self._speaker(item["cue"]), "speaker")
+            there = self.folder / SOVITS / speaker / path.name
+            # A file there is of a run that was killed: the number was free.
+            moves.append((item["temp"].with_suffix(".link.wav"), there))
+            _link_or_copy(item["temp"], moves[-1][0])
+        return moves
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
@@ -169,10 +171,11 @@ def _explained(err: OSError, path: Path) -> StudioError:
     return BadInput(f"{path} cannot be written: {err.strerror or err}.", "Choose another folder.", where=str(path))
 
 
-def _sync(paths: Sequence[Path]) -> None:
-    """Force the clips to the disk, several at once: the file system then writes its journal for many together."""
-    with ThreadPoolExecutor(_SYNC_THREADS) as pool:
-        list(pool.map(atomic.fsync_file, paths))
+def _and_more(path: Path, lines: list[str]) -> bytes:
+    """What a file of lines holds, with more lines after it."""
+    before = path.read_bytes().removeprefix(b"\xef\xbb\xbf") if path.is_file() else b""
+    end = b"\n" if before and not before.endswith(b"\n") else b""
+    return before + end + "".join(line + "\n" for line in lines).encode()
 
 
 def _list_line(row: dict[str, Any], speaker: str) -> str:

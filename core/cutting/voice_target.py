@@ -1,6 +1,7 @@
 """A cutting into a voice: clips with text in its table, measured and judged, so that training takes them."""
 
 import hashlib
+import json
 import math
 import os
 import shutil
@@ -128,14 +129,16 @@ class VoiceTarget:
             before.extend(current)
             return self._merged(clips, current)
 
-        listed = self._table.update(change)
-        self._new = []
-        here = [clip for clip in listed if clip.id in {made.id for made in clips}]
         by_position = {entry["position"]: entry for entry in report["cues"]}
         for item in made:
             by_position[item["plan"].position]["audio"] = str(self._voice.path.resolve() / item["clip"].audio)
         path = self._voice.transcripts / f"{safe_name(Path(self._source).stem, 'recording')}.cuts.json"
-        atomic.write_json(path, report)
+        with atomic.file(path) as temp:  # the report needs space: it is on the disk before the table changes
+            temp.write_text(json.dumps(report, ensure_ascii=False, allow_nan=False), "utf-8")
+            atomic.fsync_file(temp)
+            listed = self._table.update(change)
+            self._new = []
+        here = [clip for clip in listed if clip.id in {made.id for made in clips}]
         kept = {clip.audio for clip in listed}
         for clip in before:
             if clip.audio not in kept:

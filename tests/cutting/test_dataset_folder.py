@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.cutting.dataset_folder import BROKEN, MANIFEST, existing, put_broken_aside
+from core.cutting.dataset_folder import BROKEN, MANIFEST, broken_warning, existing, with_broken
 from core.errors import Conflict
 
 
@@ -42,15 +42,14 @@ def test_bytes_that_are_no_text_are_a_broken_line(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_bytes(row(1).encode() + b'\n{"audio": "/data/\xff\xfe.wav"}\n')
     found = existing(tmp_path, append=True)
     assert (found.last_number, len(found.broken)) == (1, 1)
-    assert "put aside" in put_broken_aside(tmp_path, found.broken)
-    assert b"\xff\xfe" in (tmp_path / BROKEN).read_bytes()
+    assert "put aside" in broken_warning(found.broken)
+    assert with_broken(tmp_path, found.broken) == b'{"audio": "/data/\xff\xfe.wav"}\n'
 
 
 def test_broken_lines_gather(tmp_path: Path) -> None:
-    assert put_broken_aside(tmp_path, []) == ""
-    put_broken_aside(tmp_path, ["one"])
-    put_broken_aside(tmp_path, ["two"])
-    assert (tmp_path / BROKEN).read_text() == "one\ntwo\n"
+    assert (broken_warning([]), with_broken(tmp_path, [])) == ("", b"")
+    (tmp_path / BROKEN).write_bytes(with_broken(tmp_path, ["one"]))
+    assert with_broken(tmp_path, ["two"]) == b"one\ntwo\n"
 
 
 def test_files_that_no_line_names_count(tmp_path: Path) -> None:

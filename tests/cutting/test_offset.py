@@ -59,6 +59,53 @@ def test_none_is_claimed_on_subtitles_of_another_recording(seed: int) -> None:
     assert detect(times, activity) is None
 
 
+def noisy(kind: str, times: np.ndarray, activity: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cues that are few, badly placed or stretched to the next; sound with music, and with speech not heard."""
+    rng = np.random.default_rng(seed)
+    if kind == "sparse":
+        times = times[rng.random(len(times)) < 0.25]
+    if kind == "jittered":
+        times = np.sort(times + rng.uniform(-0.2, 0.2, times.shape), axis=1)
+        times = times[np.argsort(times[:, 0])]
+    if kind == "stretched":
+        times = np.stack([times[:-1, 0], times[1:, 0]], axis=1)
+    if kind == "music":
+        activity = activity.copy()
+        for value, n in ((0.9, 400), (0.0, 200)):
+            for start in rng.integers(activity.size, size=activity.size // 2000):
+                activity[start : start + n] = value
+    return times, activity
+
+
+NOISES = ("plain", "sparse", "jittered", "stretched", "music")
+
+
+@pytest.mark.parametrize("kind", NOISES)
+@pytest.mark.parametrize("minutes", [4.0, 15.0])
+def test_what_is_sparse_or_noisy_is_no_reason_for_an_alarm(kind: str, minutes: float) -> None:
+    for seed in range(3):
+        assert detect(*noisy(kind, *conversation(seed, minutes), seed)) is None
+
+
+@pytest.mark.parametrize("kind", NOISES)
+@pytest.mark.parametrize(("offset", "drift"), [(-58.0, 24 / 25), (59.0, 1.0), (-7.0, 25 / 23.976), (0.8, 0.999)])
+def test_they_are_found_in_sparse_and_noisy_ones(kind: str, offset: float, drift: float) -> None:
+    times, activity = noisy(kind, *conversation(11, 6.0), 1)
+    wrong = (times - offset) / drift
+    wrong = wrong[wrong[:, 0] >= 0]
+    found = detect(wrong, activity)
+    assert found is not None
+    tolerance = 0.25 if kind in ("sparse", "jittered") else TOLERANCE_S
+    assert np.abs(found.apply(wrong) - (wrong * drift + offset)).max() < tolerance
+
+
+def test_a_film_rate_is_told_exactly() -> None:
+    times, activity = conversation(2, 4.0)
+    found = detect(times * 24 / 25, activity)
+    assert found is not None
+    assert found.drift == pytest.approx(25 / 24, abs=1e-6)
+
+
 def test_none_is_claimed_on_too_little() -> None:
     times, activity = conversation(0, 5)
     assert detect(times[:3], activity) is None

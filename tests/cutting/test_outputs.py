@@ -1,17 +1,21 @@
 """What a run leaves in a folder: clips, rows, lines as GPT-SoVITS reads them, and nothing if it does not end."""
 
 import json
+import os
+import secrets
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.audio.encode import read_wav
 from core.cutting.cutter import Cut
-from core.cutting.dataset_folder import MANIFEST
+from core.cutting.dataset_folder import BROKEN, MANIFEST, existing
 from core.cutting.options import CutOptions
 from core.cutting.outputs import LIST, SOVITS, FolderTarget, _list_line, guess_language
 from core.cutting.plan import CuePlan
@@ -118,6 +122,70 @@ def test_without_its_end_nothing_of_a_run_stays(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         broken()
     assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from core.cutting.cutter import Cut
+from core.cutting.options import CutOptions
+from core.cutting.outputs import FolderTarget
+from core.cutting.plan import CuePlan
+from core.errors import NoSpace
+from core.subtitles.cue import Cue
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+told = {"warnings": [], "cues": [{"position": 0, "audio": None, "text": "x" * 2000}]}
+with FolderTarget(Path(sys.argv[1]), "b.wav", CutOptions(sample_rate=16000, append=True, sovits=True)) as target:
+    cut = Cut(CuePlan(0, 0.0, 0.1, "vad", []), np.full(1600, 0.1, np.float32))
+    made = [target.write(cut, Cue(0, 1000, "Hello."))]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+    try:
+        target.finish(made, told)
+    except NoSpace:
+        sys.exit(28)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits are those of POSIX")
+@pytest.mark.parametrize("limit", [0, 100, 1000, 2050, 2400, 100_000])  # the report, the list, the manifest, nothing
+def test_a_disk_that_fills_up_at_the_end_leaves_the_folder_as_it_was(
+    tmp_path: Path, repo_root: Path, limit: int
+) -> None:
+    folder = tmp_path / "a"
+    fill(folder, [cue("x" * 300)] * 5)
+    with (folder / MANIFEST).open("ab") as manifest:
+        manifest.write(b'{"audio": "0006.wav", "te')
+    before = everything(folder)
+    command = [sys.executable, "-c", FULL, str(folder), str(limit)]
+    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, check=False)
+    assert done.returncode == (0 if limit == 100_000 else 28), done.stderr
+    if limit < 100_000:
+        assert everything(folder) == before
+    else:
+        assert len(rows_of(folder)) == 6
+        assert (folder / BROKEN).is_file()
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@given(st.binary(max_size=80), st.booleans())
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_the_last_line_looks_like_the_numbers_go_on(tmp_path: Path, tail: bytes, ended: bool) -> None:
+    folder = tmp_path / secrets.token_hex(4)
+    fill(folder, [cue("one"), cue("two")])
+    with (folder / MANIFEST).open("ab") as manifest:
+        manifest.write(tail + (b"\n" if ended else b""))
+    fill(folder, [cue("three")], append=True)
+    found = existing(folder, append=True)
+    assert found.broken == []
+    texts = [row.get("text") for row in found.rows]
+    assert texts[:2] == ["one", "two"]
+    assert texts[-1] == "three"
+    assert (folder / "0003.wav").is_file()
 
 
 def test_a_file_that_appears_meanwhile_is_not_written_over(tmp_path: Path) -> None:
