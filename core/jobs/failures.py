@@ -69,28 +69,32 @@ def describe(err: BaseException, log_path: Path | None, path: Path | None = None
 def crashed(exit_code: int | None, log_path: Path | None) -> StudioError:
     """The error of a worker that ended without a result. `exit_code` None: not known (it was not our child)."""
     hint = "Try again; if it happens again, look at the log"
-    if exit_code is None:
-        how = "ended without a result"
-    elif exit_code < 0:
-        name = _signal_name(-exit_code)
-        how = f"was ended by {name}"
-        if name == "SIGKILL":
-            hint = (
-                "Most often the system does that when memory runs out: close other programs or choose a smaller "
-                "batch or preset, then try again"
-            )
-        elif name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT"):
-            how += " (a crash inside a library)"
-    elif exit_code > 0x7FFFFFFF:  # a Windows status code
-        how = f"crashed with status 0x{exit_code:08X}"
+    if exit_code == -9:
+        hint = (
+            "Most often the system does that when memory runs out: close other programs or choose a smaller "
+            "batch or preset, then try again"
+        )
     elif exit_code == 0:
-        how = "ended without a result (exit code 0)"
         hint = "Its work may be there all the same; perhaps the disk was full. Look at the log"
-    else:
-        how = f"ended with exit code {exit_code}"
     last = last_lines(log_path)
     said = f" Its last words: {last}" if last else ""
-    return JobCrashed(f"The worker process {how}.{said}", f"{hint} ({log_path}).", where=str(log_path or ""))
+    what = f"The worker process {ended_how(exit_code)}.{said}"
+    return JobCrashed(what, f"{hint} ({log_path}).", where=str(log_path or ""))
+
+
+def ended_how(exit_code: int | None) -> str:
+    """The end of a process that gave no result, in words that follow its name."""
+    if exit_code is None:
+        return "ended without a result"
+    if exit_code < 0:
+        name = _signal_name(-exit_code)
+        inside = name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
+        return f"was ended by {name}" + (" (a crash inside a library)" if inside else "")
+    if exit_code > 0x7FFFFFFF:
+        return f"crashed with status 0x{exit_code:08X}"  # of Windows
+    if exit_code == 0:
+        return "ended without a result (exit code 0)"
+    return f"ended with exit code {exit_code}"
 
 
 def last_lines(log_path: Path | None) -> str:

@@ -1,16 +1,19 @@
-"""One process of a training that several share, as torchrun starts it::
+"""One process of a training that several share, as `core.training.ranks` starts it, or torchrun::
 
     torchrun --nproc-per-node 4 -m core.training.launch --settings settings.json --params params.json
 
 On several machines add torchrun's --nnodes and --rdzv-endpoint, and keep the workspace on storage that all of them
 see. The files hold a `Settings` and the parameters of a training job. Rank 0 reports on standard output, one JSON
-object a line: {"progress", "message"}, and at last {"result"} or {"error"}.
+object a line: {"progress", "message"}, and at last {"result"}; a rank that fails says {"error"}.
 """
 
 import argparse
+import contextlib
 import json
+import logging
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from core.errors import StudioError
@@ -24,6 +27,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="core.training.launch", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--params", type=Path, required=True)
+    parser.add_argument("--follow", action="store_true", help="stop, as on SIGTERM, when standard input is closed")
     given = parser.parse_args(arguments)
     settings = Settings.model_validate_json(given.settings.read_text(encoding="utf-8"))
     params = json.loads(given.params.read_text(encoding="utf-8"))
@@ -32,20 +36,36 @@ def main(arguments: list[str]) -> int:
     first = environment_rank() == 0
 
     def say(**answer: object) -> None:
-        if first:
+        with contextlib.suppress(OSError):  # whoever listened is gone: the stop that follows saves all the same
             sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
             sys.stdout.flush()
 
-    context = ForegroundContext(settings, lambda fraction, message: say(progress=fraction, message=message))
+    def show(fraction: float, message: str) -> None:
+        if first:
+            say(progress=fraction, message=message)
+
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("core").setLevel(settings.log_level.upper())
+    context = ForegroundContext(settings, show)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: context.request_cancel())
+    if given.follow:
+        threading.Thread(target=_stop_at_end_of_input, args=(context,), daemon=True).start()
     run_train = handlers.resolve(handlers.HANDLERS["train"].target)
     try:
-        say(result=run_train(params, context))
+        result = run_train(params, context)
     except StudioError as err:
         say(error=err.to_dict())
         return 1
+    if first:
+        say(result=result)
     return 0
+
+
+def _stop_at_end_of_input(context: ForegroundContext) -> None:
+    """The one way to be asked for a stop that every system has; and it comes too if the asker dies."""
+    sys.stdin.read()
+    context.request_cancel()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     may_change: ClassVar[tuple[str, ...]] = (
-        *("steps", "batch_size", "accumulate", "learning_rate", "precision", "compile"),
+        *("steps", "batch_size", "accumulate", "learning_rate", "precision", "compile", "devices", "ranks"),
         *("save_every_steps", "log_every_steps", "probe_every_steps", "measures"),
         *("keep", "keep_every_steps", "keep_light"),
     )
@@ -59,6 +59,11 @@ class RunOptions(BaseModel):
     """Light checkpoints to listen to (half precision, no optimiser), spread over the run; 0: none."""
     compile: Literal["off", "on"] = "off"
     """on: torch.compile, where there is a compiler; worth it on a GPU for runs of hours."""
+    devices: str = ""
+    """GPUs that train together, such as "0,1"; empty: the one of the settings. One process for each."""
+    ranks: int = Field(default=0, ge=0, le=1024)
+    """Processes that train together, each with batches of its own: a step learns from ranks x batch_size x accumulate
+    clips. 0: as many as `devices` names GPUs, or one."""
     init_from: str | None = None
     """Path of the weights to start from (strict), such as a model.safetensors or G_*.pth."""
     resume: str | None = None

@@ -1,4 +1,4 @@
-"""Data-parallel training over several processes (`torchrun`): each rank computes its part of a batch, gradients meet.
+"""Data-parallel training over several processes: each rank computes its part of a batch, gradients meet.
 
 What a rank does is told by the global place of its parts alone, so that N ranks with one part each compute what one
 process computes with N accumulated parts: gradients are averaged, which is what
@@ -7,6 +7,7 @@ hand because a generator and its discriminator take turns within a step.
 """
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from core.training.ranks import STORE
 
 PATIENCE = timedelta(hours=24)
 """Ranks wait this long for each other: rank 0 may wait for room on the disk. torchrun ends those of a dead rank."""
@@ -95,7 +98,10 @@ ALONE = Ranks()
 
 
 def join(device: torch.device) -> Ranks:
-    """The ranks that torchrun's environment names; `ALONE` without one. Joins once a process."""
+    """The ranks that the environment names; `ALONE` without one. Joins once a process.
+
+    Those that `core.training.ranks` started meet through a file, on this machine; those of torchrun as it says.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return ALONE
@@ -103,19 +109,36 @@ def join(device: torch.device) -> Ranks:
 
     if not distributed.is_initialized():
         backend = "nccl" if device.type == "cuda" else "gloo"
-        distributed.init_process_group(backend, timeout=PATIENCE)
+        file = os.environ.get(STORE)
+        if file is None:
+            distributed.init_process_group(backend, timeout=PATIENCE)
+        else:
+            # By itself gloo listens where the machine's name leads, which may be nowhere.
+            loopback = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
+            if loopback is not None:
+                os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
+            store = distributed.FileStore(file, count)
+            distributed.init_process_group(
+                backend, timeout=PATIENCE, store=store, rank=environment_rank(), world_size=count
+            )
     return Ranks(distributed.get_rank(), distributed.get_world_size())
 
 
 def environment_rank() -> int:
-    """This process's rank as torchrun's environment has it; 0 without one. Before joining."""
+    """This process's rank as the environment has it; 0 without one. Before joining."""
     return int(os.environ.get("RANK", "0"))
 
 
 def local_device(device: str) -> str:
-    """The GPU of this rank where several are used: "cuda:LOCAL_RANK"; any other device stays."""
+    """The GPU of this rank where several are used: "cuda:LOCAL_RANK"; any other device stays.
+
+    Raises:
+        Unavailable: there are fewer GPUs than ranks.
+    """
     if device.startswith("cuda") and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        from core.device import pick
+
+        return pick(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
     return device
 
 

@@ -82,7 +82,7 @@ def resume_params(run: str, info: RunInfo, changes: Mapping[str, Any]) -> dict[s
 def _note_changes(info: RunInfo, options: RunOptions) -> None:
     """Say what goes on otherwise than it began, where that bears on the weights."""
     before = {**type(options).model_validate({"voice": options.voice}).model_dump(), **info.options}
-    for name in ("batch_size", "accumulate", "learning_rate", "precision", "compile", "steps"):
+    for name in ("batch_size", "accumulate", "learning_rate", "precision", "compile", "steps", "devices", "ranks"):
         now = getattr(options, name)
         if before[name] != now:
             info.notes.append(f"From step {info.saved_step or 0} on {name} is {now} (it was {before[name]}).")
