@@ -5,6 +5,7 @@
 
 import logging
 import os
+import re
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -53,15 +54,26 @@ def install(app: FastAPI) -> None:
         parts = [f"{'.'.join(str(step) for step in item['loc'])}: {item['msg']}" for item in error.errors()]
         return answer(BadInput(f"The request cannot be used: {'; '.join(parts)}.", "Correct it; /docs shows its form."))
 
-    async def on_http_error(_request: Request, error: Exception) -> JSONResponse:
+    async def on_http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         response = answer(StudioError(f"{error.detail}.", "/docs lists what there is."), error.status_code)
         response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            response.headers["Allow"] = ", ".join(_methods(app, request.url.path))
         return response
 
     app.add_exception_handler(StudioError, on_studio_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_bad_request)
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """What a path takes by the OpenAPI document; a router names the methods of its first route alone."""
+    found: set[str] = set()
+    for template, item in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path):
+            found |= {method.upper() for method in item}
+    return sorted(found)
 
 
 class Surprises:

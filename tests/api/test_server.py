@@ -101,3 +101,9 @@ def test_guard_surrounds_everything(studio: Studio) -> None:
     app = build_app(studio, with_page=False)
     assert TestClient(app, base_url="http://evil.example").get("/health").status_code == 421
     assert TestClient(app, base_url="http://evil.example").get("/docs").status_code == 421
+
+
+def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
+    answer = client.patch("/api/v1/characters/bob")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "DELETE, GET, PUT"
