@@ -1,5 +1,6 @@
 """What the Training page shows of a run: head line, live plots, log tail; and the pre-flight list."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,9 @@ PLOTS: tuple[tuple[str, str], ...] = (
     ("lr", "training.plot_lr"),
     ("steps_per_s", "training.plot_speed"),
     ("probe/mel_distance", "training.plot_probe"),
-    ("loss/d/total", "training.plot_d"),
+    ("gpu_use", "training.plot_gpu_use"),
     ("gpu_memory_mb", "training.plot_gpu_memory"),
+    ("loss/d/total", "training.plot_d"),
 )
 PROBE_PLOTS: tuple[tuple[str, str], ...] = (
     ("probe/mel_distance", "training.plot_probe"),
@@ -56,7 +58,7 @@ def run_head(t: Texts, run: "RunSummary | None", job: "Job | None") -> str:
     fraction = run.step / run.steps if run.steps else 0.0
     left = eta_text(t, job.eta_now_s()) if live and job else ""
     step = t("training.step", step=f"{run.step:,}", steps=f"{run.steps:,}")
-    told = [(job.message if live and job else "") or step, left, best_text(t, run)]
+    told = [(job.message if live and job else "") or step, left, best_text(t, run), stop_text(t, run) if live else ""]
     line = " · ".join(esc(x) for x in told if x)
     notes = "".join(f"<li>{esc(n)}</li>" for n in run.notes)
     again = resume_button(t, run) if run.state in RESUMABLE and not live else ""
@@ -69,7 +71,7 @@ def run_head(t: Texts, run: "RunSummary | None", job: "Job | None") -> str:
 def resume_button(t: Texts, run: "RunSummary") -> str:
     """Go on from the last checkpoint."""
     return (f'<button type="button" class="ts-btn" data-act="resume" data-run="{esc(run.name)}">'
-            f'{esc(t("run.resume"))}</button>')
+            f'{esc(t("run.resume") if run.sessions or run.step else t("training.start"))}</button>')
 
 
 def paused_html(t: Texts, run: "RunSummary") -> str:
@@ -97,7 +99,7 @@ def setting_name(t: Texts, name: str) -> str:
 
 
 def plots_html(t: Texts, runs: Sequence[tuple[str, Rows]], plots: Sequence[tuple[str, str]] = PLOTS,
-               most: int = 6) -> str:
+               most: int = 9) -> str:
     """The course of the figures over the steps: of the first run, with the others drawn over it, each named below."""
     names = {name for row in (runs[0][1] if runs else ()) for name, value in row.items() if value is not None}
     shown = [(name, key) for name, key in plots if name in names][:most]
@@ -143,6 +145,13 @@ def read_tail(path: Path, n_lines: int, max_bytes: int = 16384) -> str:
     except OSError:
         return ""
     return "\n".join(lines[-n_lines:])
+
+
+def stop_text(t: Texts, run: "RunSummary") -> str:
+    """How long a stop takes: a step and a save; nothing before the first save."""
+    if not run.step_s or not run.save_s:
+        return ""
+    return t("training.stop_takes", n=max(1, math.ceil(run.step_s + run.save_s)))
 
 
 def best_text(t: Texts, run: "RunSummary") -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from core.errors import BadInput, Conflict, NotFound
 from core.paths import unique_path
 from core.settings import Settings
-from core.training import checkpoints, choosing, listening, reproduce, runs
+from core.training import checkpoints, choosing, exporting, listening, reproduce, runs
 from core.training.checkpoints import Checkpoint, DiskUse
 from core.training.choosing import Suggestion
 from core.training.listening import Choice, Kind, ListeningTest, Question, Result
@@ -49,6 +49,10 @@ class TrainingDesk:
         found = self._run(run)
         steps = [checkpoint.step for checkpoint in checkpoints.list_checkpoints(found)]
         return choosing.suggest(found.metrics(), steps)
+
+    def exported(self, run: str) -> list[Path]:
+        """Files that the job "export" wrote for this run."""
+        return exporting.exported(self._run(run))
 
     def stop_takes_s(self, run: str) -> float:
         """About how long a stop takes: a step and a save."""

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from api import errors
 from core.audio.encode import write_audio
 from core.errors import BadInput
+from core.jobs.model import Job
 from core.settings import Settings
 from core.studio import Studio
 from core.training import listening
@@ -22,9 +23,9 @@ from ui.pages.training import clone_html, overrule_html
 from ui.run_view import plots_html, run_head
 from ui.texts import texts
 from ui.training.blind import earlier_html, question_html, result_html, side_of, two_sides
-from ui.training.checkpoints import checkpoints_html, suggestion_html
-from ui.training.routes import blind_url, probe_url, router
-from ui.training.runs import diff_html, megabytes, runs_table
+from ui.training.checkpoints import checkpoints_html, exported_html, suggestion_html
+from ui.training.routes import blind_url, exported_url, manifest_url, probe_url, router
+from ui.training.runs import diff_html, manifest_html, megabytes, runs_table
 
 T = texts("en")
 RATE_HZ = 16000
@@ -231,3 +232,58 @@ def test_abx_says_whether_it_can_be_heard(studio: Studio) -> None:
     unsure = result_html(T, test, listening.result(test))
     assert T("listening.not_heard") in unsure
     assert T("listening.more_votes") in unsure
+
+
+def test_a_kept_checkpoint_has_a_name_and_can_be_exported(studio: Studio) -> None:
+    make_run(studio, "run")
+    desk = studio.training
+    desk.star("run", 10, True, "warm <b>")
+    html = checkpoints_html(T, "run", desk.checkpoints("run"), {}, desk.disk_use("run"), None, can_export=True)
+    newest, oldest = html.split("<tr data-step=")[1:]
+    assert "<i>warm &lt;b&gt;</i>" in oldest
+    assert 'data-act="label"' in oldest
+    assert 'data-act="label"' not in newest, "only what is kept is named"
+    assert 'data-act="export"' in newest
+    plain = checkpoints_html(T, "run", desk.checkpoints("run"), {}, desk.disk_use("run"), None)
+    assert "export" not in plain
+
+
+def test_manifest_and_exported_files_are_served(studio: Studio, client: TestClient) -> None:
+    run = make_run(studio, "run é")
+    assert client.get(address(manifest_url("run é"))).status_code == 404, "it has none yet"
+    written = {"format": 1, "options": {}, "config": {}}
+    (run.path / "manifest.json").write_text(json.dumps(written))
+    answer = client.get(address(manifest_url("run é")))
+    assert answer.json() == written
+    assert "attachment" in answer.headers["content-disposition"]
+    (run.path / "export").mkdir()
+    (run.path / "export" / "G_10.pth").write_bytes(b"weights")
+    assert client.get(address(exported_url("run é", "G_10.pth"))).content == b"weights"
+    for name in ("../run.json", "G_11.pth"):
+        assert client.get(address(exported_url("run é", name))).status_code == 404, name
+    html = exported_html(T, "run é", studio.training.exported("run é"))
+    assert address(exported_url("run é", "G_10.pth")) in html.replace("&amp;", "&")
+    assert exported_html(T, "run é", []) == ""
+
+
+def test_a_run_of_a_manifest_is_started_and_not_resumed() -> None:
+    run = RunInfo("again", "v", "lite", "builtin", state="stopped", notes=["torch is 3 here"])
+    html = run_head(T, run, None)
+    assert f'{T("training.start")}</button>' in html
+    assert "torch is 3 here" in html
+    run.sessions = [{"from_step": 0}]
+    assert f'{T("run.resume")}</button>' in run_head(T, run, None)
+    assert manifest_url("again") in manifest_html(T, run)
+    assert manifest_html(T, None) == ""
+
+
+def test_how_long_a_stop_takes_is_said_while_it_runs() -> None:
+    run = RunInfo("r", "v", "lite", "builtin", state="running", step_s=0.4, save_s=2.1)
+    job = Job(1, "train", {}, "v", "running", 0.1, "", None, None, None, 1.0, 1.0, None, None, None, "train", "")
+    assert "stopping takes about 3 s" in run_head(T, run, job)
+    assert "stopping" not in run_head(T, run, None)
+
+
+def test_the_runs_table_names_the_engine() -> None:
+    html = runs_table(T, [RunInfo("r", "v", "large", "", options={"engine": "teapot"})], None, {})
+    assert 'title="teapot">teapot <span class="ts-muted">large</span>' in html

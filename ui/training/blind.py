@@ -96,7 +96,8 @@ def _wire_parts(ctx: Context, sides: tuple[gr.Dropdown, gr.Dropdown], question: 
         now = scene.values["blind"]
         shown = next((test for run, test in tests if now and (run, test.id) == tuple(now)), None)
         if now is None or shown is None:
-            return [f'<p class="ts-empty">{esc(t("listening.intro"))}</p>', earlier_html(t, tests)]
+            lacks = "" if len(side_choices(ctx, runs)) > 1 else f' {esc(t("listening.nothing_hint"))}'
+            return [f'<p class="ts-empty">{esc(t("listening.intro"))}{lacks}</p>', earlier_html(t, tests)]
         if shown.closed:
             return [result_html(t, shown, listening.result(shown)), earlier_html(t, tests)]
         asked = studio.training.next_question(now[0], shown.id)

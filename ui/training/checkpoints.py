@@ -1,20 +1,37 @@
-"""The tab Checkpoints: figures of the probes over the steps, what to try first and why, each checkpoint to be heard."""
+"""The tab Checkpoints: figures of the probes over the steps, what to try first and why; each to be heard, named, kept,
+and exported."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from core.training import choosing
-from ui.controls import Context, Part, Scene, act_of, badge, esc, html_part, number
+from core.training import choosing, exporting
+from ui.controls import (
+    Context,
+    Part,
+    Scene,
+    act_of,
+    badge,
+    esc,
+    html_part,
+    job_actions,
+    job_key,
+    job_panel,
+    need_voice,
+    number,
+)
 from ui.run_view import PROBE_PLOTS, plots_html
 from ui.texts import Texts
 from ui.training.live import rows_of
-from ui.training.routes import RECORDING, probe_url
+from ui.training.routes import RECORDING, exported_url, probe_url
 from ui.training.runs import megabytes
 from ui.training.shown import over_runs, shown_run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.jobs.model import Job
     from core.training.checkpoints import Checkpoint, DiskUse
     from core.training.choosing import Suggestion
 
@@ -29,12 +46,18 @@ def build(ctx: Context) -> None:
     """Draw the tab and wire it."""
     t, desk = ctx.t, ctx.studio.training
     told = html_part(elem_id="suggestion")
+    export = html_part(elem_id="export-job")
+    job_actions(ctx, export)
     table = html_part(elem_id="checkpoints")
     plots = html_part(elem_id="probe-plots")
 
     def act(voice: str | None, event: gr.EventData) -> None:
         data = act_of(event)
-        desk.star(data["run"], int(data["step"]), data["act"] == "star")
+        run, step = data["run"], int(data["step"])
+        if data["act"] == "export":
+            ctx.studio.start_job("export", need_voice(t, voice), {"run": run, "step": step})
+        else:
+            desk.star(run, step, data["act"] != "unstar", data.get("value", ""))
         ctx.bump(voice)
 
     ctx.on(table.act, act, [ctx.voice])
@@ -42,7 +65,8 @@ def build(ctx: Context) -> None:
     def key(scene: Scene) -> Hashable:
         run = shown_run(ctx, scene)
         others = tuple((r.name, r.saved_step) for r in over_runs(ctx, scene))
-        return (run and (run.name, run.state, run.saved_step, run.best_step), others, scene.revision)
+        return (run and (run.name, run.state, run.saved_step, run.best_step), others, scene.revision,
+                scene.finished("export"))
 
     def render(scene: Scene) -> list[Any]:
         run = shown_run(ctx, scene)
@@ -52,10 +76,18 @@ def build(ctx: Context) -> None:
         suggestion, found = desk.suggest_best(run.name), desk.checkpoints(run.name)
         figures = choosing.probe_rows(curves[0][1]) if curves else {}
         return [suggestion_html(t, suggestion),
-                checkpoints_html(t, run.name, found, figures, desk.disk_use(run.name), suggestion),
+                checkpoints_html(t, run.name, found, figures, desk.disk_use(run.name), suggestion,
+                                 desk.exported(run.name), exporting.can_export(run)),
                 plots_html(t, curves, PROBE_PLOTS) if figures else ""]
 
-    ctx.parts.append(Part([told, table, plots], key, render, page="training"))
+    def job_of_export(scene: Scene) -> "Job | None":
+        return scene.latest("export", scene.voice) if scene.voice else None
+
+    ctx.parts += [
+        Part([told, table, plots], key, render, page="training"),
+        Part([export], lambda scene: job_key(job_of_export(scene)),
+             lambda scene: [job_panel(t, job_of_export(scene))], page="training"),
+    ]
 
 
 def suggestion_html(t: Texts, suggestion: "Suggestion | None") -> str:
@@ -69,8 +101,10 @@ def suggestion_html(t: Texts, suggestion: "Suggestion | None") -> str:
 
 
 def checkpoints_html(t: Texts, run: str, found: "Sequence[Checkpoint]", figures: Mapping[int, Mapping[str, float]],
-                     use: "DiskUse", suggestion: "Suggestion | None") -> str:
-    """Disk use in all, one player, and a row a checkpoint, newest first; above them the recordings to compare with."""
+                     use: "DiskUse", suggestion: "Suggestion | None", exported: "Sequence[Path]" = (),
+                     can_export: bool = False) -> str:
+    """Disk use in all, one player, and a row a checkpoint, newest first; above them the recordings to compare with;
+    below them what was exported."""
     if not found:
         return f'<p class="ts-empty">{esc(t("training.no_checkpoints"))}</p>'
     columns = [one for one in FIGURES if any(one[0] in row for row in figures.values())]
@@ -90,12 +124,19 @@ def checkpoints_html(t: Texts, run: str, found: "Sequence[Checkpoint]", figures:
                  f"<td>{esc(_kind(t, one))}</td>"
                  f'<td class="ts-num">{megabytes(one.n_bytes)}</td>{cells}'
                  f"<td>{_hear(t, run, one.step, [path.name for path in one.probes], f'{one.step:,}')}</td>"
-                 f'<td class="ts-num">{_star(t, run, one)}</td></tr>')
+                 f'<td class="ts-num">{_export(t, run, one) if can_export else ""} {_star(t, run, one)}</td></tr>')
     return (f'<div class="ts-table-head"><span class="ts-grow ts-muted">{esc(use_text(t, use))}</span>'
             f'<audio class="ts-hear" controls preload="none" aria-label="{esc(t("training.listen"))}"></audio></div>'
             f'<div class="ts-table-box"><table class="ts-table ts-steps"><thead><tr>{head}'
             f'<th scope="col"><span class="ts-sr">{esc(t("run.actions"))}</span></th></tr></thead>'
-            f"<tbody>{rows}</tbody></table></div>")
+            f"<tbody>{rows}</tbody></table></div>{exported_html(t, run, exported)}")
+
+
+def exported_html(t: Texts, run: str, files: "Sequence[Path]") -> str:
+    """Links to what was exported; nothing where nothing was."""
+    links = " ".join(f'<a class="ts-link" href="{esc(exported_url(run, path.name))}" download>{esc(path.name)}</a>'
+                     for path in files)
+    return f'<p class="ts-muted">{esc(t("training.exported"))} {links}</p>' if links else ""
 
 
 def use_text(t: Texts, use: "DiskUse") -> str:
@@ -122,8 +163,20 @@ def _hear(t: Texts, run: str, of: str | int, names: Sequence[str], what: str) ->
         for i, name in enumerate(names))
 
 
+def _export(t: Texts, run: str, one: "Checkpoint") -> str:
+    if one.full is None:
+        return ""
+    return (f'<button type="button" class="ts-btn" data-act="export" data-run="{esc(run)}" data-step="{one.step}" '
+            f'title="{esc(t("training.export_hint"))}">{esc(t("training.export"))}</button>')
+
+
 def _star(t: Texts, run: str, one: "Checkpoint") -> str:
-    act, label = ("unstar", t("training.starred")) if one.starred else ("star", t("training.star"))
-    return (f'<button type="button" class="ts-btn" data-act="{act}" data-run="{esc(run)}" data-step="{one.step}" '
-            f'aria-pressed="{"true" if one.starred else "false"}" title="{esc(t("training.star_hint"))}">'
-            f"{'★' if one.starred else '☆'} {esc(label)}</button>")
+    where = f'data-run="{esc(run)}" data-step="{one.step}"'
+    if not one.starred:
+        return (f'<button type="button" class="ts-btn" data-act="star" {where} aria-pressed="false" '
+                f'title="{esc(t("training.star_hint"))}">☆ {esc(t("training.star"))}</button>')
+    named = (f'<button type="button" class="ts-btn" data-act="label" {where} data-voice="{esc(one.label)}" '
+             f'data-prompt="{esc(t("training.label_ask"))}" title="{esc(t("training.label_hint"))}">'
+             f'{esc(t("training.label"))}</button>')
+    return (f'{named} <button type="button" class="ts-btn" data-act="unstar" {where} aria-pressed="true" '
+            f'title="{esc(t("training.star_hint"))}">★ {esc(t("training.starred"))}</button>')

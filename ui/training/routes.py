@@ -1,4 +1,5 @@
-"""Sounds of runs for the page, below ``/ui-data``: recordings of the probes, and the two sides of a blind question.
+"""Files of runs for the page, below ``/ui-data``: recordings of the probes, the two sides of a blind question, the
+manifest, and what was exported.
 
 The runs folder itself is not served: weights lie in it, and the answers of blind tests.
 """
@@ -11,7 +12,7 @@ from fastapi.responses import FileResponse, Response
 
 from core.errors import NotFound
 from core.paths import inside
-from core.training import listening, runs
+from core.training import exporting, listening, reproduce, runs
 
 if TYPE_CHECKING:
     from core.studio import Studio
@@ -43,6 +44,22 @@ def router(studio: "Studio") -> APIRouter:
             raise NotFound("This sound is no longer there.", "Make a new test.", where=test)
         return FileResponse(path, media_type="audio/flac", headers={"cache-control": "no-store"})
 
+    @routes.get("/manifest")
+    def manifest(run: str) -> Response:
+        """What it takes to make the run again, as a file to keep or to pass on."""
+        studio.training.manifest(run)  # says what to do where there is none
+        path = runs.open_run(studio.settings.runs, run).path / reproduce.MANIFEST_FILE
+        return FileResponse(path, media_type="application/json", filename=f"{run}.manifest.json")
+
+    @routes.get("/exported")
+    def exported(run: str, name: str) -> Response:
+        """A file that the job "export" wrote."""
+        found = exporting.exported(runs.open_run(studio.settings.runs, run))
+        path = next((one for one in found if one.name == name), None)
+        if path is None:
+            raise NotFound("This file is no longer there.", "Export the checkpoint again.", where=name)
+        return FileResponse(path, media_type="application/octet-stream", filename=name)
+
     return routes
 
 
@@ -54,3 +71,13 @@ def probe_url(run: str, of: str | int, name: str) -> str:
 def blind_url(run: str, test: str, number: int, side: Side) -> str:
     """Address of a sound of a blind test."""
     return "../ui-data/blind?" + urlencode({"run": run, "test": test, "number": number, "side": side})
+
+
+def manifest_url(run: str) -> str:
+    """Address of a run's manifest."""
+    return "../ui-data/manifest?" + urlencode({"run": run})
+
+
+def exported_url(run: str, name: str) -> str:
+    """Address of an exported file."""
+    return "../ui-data/exported?" + urlencode({"run": run, "name": name})

@@ -1,15 +1,19 @@
-"""The tab Runs: all runs of the voice; go on, clone, compare settings, delete."""
+"""The tab Runs: all runs of the voice; go on, clone, compare settings, delete; keep a manifest, repeat one."""
 
 from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from core.errors import StudioError
+from core.training.engines import engine_of
 from ui.controls import Context, Part, Scene, act_of, esc, html_part, problem_html, section, state_badge, when
 from ui.run_view import RESUMABLE, resume_button, setting_name
 from ui.texts import Texts
+from ui.training.form import engine_name
 from ui.training.live import resume
+from ui.training.routes import manifest_url
 from ui.training.shown import shown_run, voice_runs
 
 if TYPE_CHECKING:
@@ -21,6 +25,10 @@ def build(ctx: Context, shown: gr.State, cloned: gr.State) -> None:
     t, studio = ctx.t, ctx.studio
     table = html_part(elem_id="runs")
     diff = html_part(elem_id="run-diff")
+    with gr.Row(elem_classes="ts-tight"):
+        manifest = gr.HTML("", apply_default_css=False, js_on_load=None, elem_id="run-manifest")
+        upload = gr.UploadButton(t("run.recreate"), file_types=[".json"], elem_id="run-recreate", scale=0,
+                                 min_width=200)
     other = ctx.watch("diff", gr.State(None))
 
     def act(now: str | None, to_clone: str | None, compared: str | None, voice: str | None,
@@ -43,17 +51,27 @@ def build(ctx: Context, shown: gr.State, cloned: gr.State) -> None:
     ctx.on(table.act, act, [shown, cloned, other, ctx.voice], [shown, cloned, other])
     ctx.on(diff.act, lambda: None, [], [other])
 
+    def recreate(now: str | None, voice: str | None, file: str | None) -> str | None:
+        if not file:
+            return now
+        run, _ = studio.training.recreate(Path(file))
+        ctx.bump(voice)
+        gr.Info(esc(t("run.recreated", run=run)), duration=8)
+        return run
+
+    ctx.on(upload.upload, recreate, [shown, ctx.voice, upload], [shown])
+
     def key(scene: Scene) -> Hashable:
         return (tuple((r.name, r.state, r.step, r.saved_step) for r in voice_runs(ctx, scene)), scene.values["run"],
-                scene.values["diff"])
+                scene.values["diff"], scene.revision)
 
     def render(scene: Scene) -> list[Any]:
         run, runs = shown_run(ctx, scene), voice_runs(ctx, scene)
         sizes = {r.name: studio.training.disk_use(r.name).total for r in runs}
         return [runs_table(t, runs, run.name if run else None, sizes),
-                diff_part(ctx, run.name if run else None, scene.values["diff"])]
+                diff_part(ctx, run.name if run else None, scene.values["diff"]), manifest_html(t, run)]
 
-    ctx.parts.append(Part([table, diff], key, render, page="training"))
+    ctx.parts.append(Part([table, diff, manifest], key, render, page="training"))
 
 
 def runs_table(t: Texts, runs: "Sequence[RunSummary]", shown: str | None, sizes: dict[str, int]) -> str:
@@ -61,7 +79,7 @@ def runs_table(t: Texts, runs: "Sequence[RunSummary]", shown: str | None, sizes:
     if not runs:
         return f'<p class="ts-empty">{esc(t("training.no_runs"))}</p>'
     head = "".join(f'<th scope="col">{esc(t(f"run.{k}"))}</th>'
-                   for k in ("name", "state", "step", "started", "disk"))
+                   for k in ("name", "engine", "state", "step", "started", "disk"))
     rows = ""
     for run in runs:
         size = megabytes(sizes.get(run.name, 0))
@@ -75,13 +93,23 @@ def runs_table(t: Texts, runs: "Sequence[RunSummary]", shown: str | None, sizes:
                         f'{esc(t("run.delete"))}</button>')
         rows += (
             f'<tr aria-selected="{"true" if run.name == shown else "false"}">'
-            f'<td class="ts-ell" title="{esc(run.name)}">{esc(run.name)} '
+            f'<td class="ts-ell" title="{esc(run.name)}">{esc(run.name)}</td>'
+            f'<td class="ts-ell" title="{esc(engine_name(t, engine_of(run)))}">{esc(engine_of(run))} '
             f'<span class="ts-muted">{esc(run.preset)}</span></td><td>{state_badge(t, run.state)}</td>'
             f"<td>{run.step:,} / {run.steps:,}</td><td>{when(t, run.started_at)}</td><td>{size}</td>"
             f'<td class="ts-num">{" ".join(acts)}</td></tr>')
     return (f'<div class="ts-table-box"><table class="ts-table ts-runs"><thead><tr>{head}'
             f'<th scope="col"><span class="ts-sr">{esc(t("run.actions"))}</span></th></tr></thead>'
             f"<tbody>{rows}</tbody></table></div>")
+
+
+def manifest_html(t: Texts, run: "RunSummary | None") -> str:
+    """A link to the manifest of the run that is shown, and what a manifest is for."""
+    if run is None:
+        return ""
+    link = (f'<a class="ts-link" href="{esc(manifest_url(run.name))}" download>{esc(t("run.manifest", run=run.name))}'
+            "</a> " if run.sessions else "")
+    return f'<p class="ts-muted">{link}{esc(t("run.manifest_hint"))}</p>'
 
 
 def _button(t: Texts, act: str, run: str, label: str, hint: str = "") -> str:

@@ -36,6 +36,6 @@ def job_of(scene: Scene) -> "Job | None":
 
 
 def job_of_run(scene: Scene, run: "RunSummary | None") -> "Job | None":
-    """The newest training, if it is the one of this run."""
-    job = job_of(scene)
-    return job if job and run and run_of(job, [run]) is run else None
+    """The newest training of this run."""
+    jobs = (job for job in scene.jobs if job.kind == "train" and job.voice == scene.voice)
+    return next((job for job in jobs if run and run_of(job, [run]) is run), None)
