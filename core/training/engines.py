@@ -47,6 +47,12 @@ ENGINES: dict[str, TrainEngine] = {
         export="core.engines.sovits.export:export_upstream",
         export_presets=("standard", "tiny"),
     ),
+    "voxcpm": TrainEngine(
+        options="core.engines.voxcpm.train_options:VoxTrainOptions",
+        run="core.engines.voxcpm.train:run_train",
+        preflight="core.engines.voxcpm.train_preflight:preflight",
+        code=("core/engines/voxcpm", "core/speech"),
+    ),
 }
 
 
@@ -95,20 +101,23 @@ def preflight(settings: Settings, options: RunOptions) -> list[Check]:
 
 
 def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
-    """The job "train": a run of any engine, by one process or several. With "resume" it is that run's engine.
+    """The job "train": a run of any engine, by one process, several, or a cluster. With "resume" it is that
+    run's engine.
 
     Raises:
         StudioError: what is wrong and what to do; a run that had begun then says so itself.
     """
     wanted = params.get("resume")
     engine = engine_of(open_run(ctx.settings.runs, str(wanted)).read()) if wanted else params.get("engine") or DEFAULT
-    from core.training import ranks
+    from core.training import cluster, ranks
 
     if not ranks.joined():
         model = options_class(str(engine))
         stored = open_run(ctx.settings.runs, str(wanted)).read().options if wanted else {}
-        changes = {name: value for name, value in params.items() if value is not None}
-        if ranks.count(checked(model, {**stored, **changes})) > 1:
+        options = checked(model, {**stored, **{name: value for name, value in params.items() if value is not None}})
+        if options.cluster and not cluster.inside():
+            return cluster.train(params, ctx, model)
+        if ranks.count(options) > 1:
             return ranks.train(params, ctx, model)
     result: dict[str, Any] = _resolve(find(str(engine)).run)(params, ctx)
     return result

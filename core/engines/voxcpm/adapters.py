@@ -133,6 +133,33 @@ def read_settings(folder: Path) -> LoraSettings:
         raise ModelFileError(f"{CONFIG} of {folder.name} is damaged.", "Copy the LoRA again.", where=str(path)) from err
 
 
+def is_lora(folder: Path) -> bool:
+    """True for the folder of a LoRA; a whole model has a config.json."""
+    return (folder / CONFIG).is_file() and not (folder / "config.json").is_file()
+
+
+def base_of(folder: Path) -> Path:
+    """The folder of the model that a LoRA was trained from, by its card (the studio's) or its config.
+
+    Raises ModelFileError: neither names a folder that is there.
+    """
+    named = []
+    for file, key in (("card.json", "base"), (CONFIG, "base_model")):
+        try:
+            named.append(str(json.loads((folder / file).read_text("utf-8"))[key]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    for name in named:
+        if Path(name).is_dir():
+            return Path(name)
+    where = f" ({named[0]})" if named else ""
+    raise ModelFileError(
+        f"The model that the LoRA {folder.name} was trained from{where} is not here.",
+        "Choose that model, and give this folder as its LoRA (the option `lora`).",
+        where=str(folder),
+    )
+
+
 def _targets(model: Any, settings: LoraSettings) -> dict[str, tuple[int, int]]:
     """The layers that the settings mean and their sizes (out, in)."""
     found: dict[str, tuple[int, int]] = {}

@@ -75,13 +75,19 @@ def _padded(values: Tensor, length: int) -> Tensor:
 
 
 def plan_epoch(
-    lengths: Items[int], *, batch_size: int, max_tokens: int, max_length: int, generator: torch.Generator
+    lengths: Items[int],
+    *,
+    batch_size: int,
+    max_tokens: int,
+    max_length: int,
+    generator: torch.Generator,
+    parts: int = 1,
 ) -> list[list[int]]:
     """Indices of every utterance once, in batches of like lengths, in an order drawn from `generator`.
 
-    A batch has at most `batch_size` utterances and, padding included, `max_tokens` positions (0: any number); an
-    utterance that is longer alone is a batch of its own. Raises BadInput for one that is longer than the model's
-    `max_length`: cut short it would lose its end, and with it the mark to stop.
+    A batch is computed in `parts`. Each has at most `batch_size` utterances and, padding included, `max_tokens`
+    positions (0: any number); an utterance that is longer alone is a part of its own. Raises BadInput for one that is
+    longer than the model's `max_length`: cut short it would lose its end, and with it the mark to stop.
     """
     long = [index for index, length in enumerate(lengths) if length > max_length]
     if long:
@@ -98,9 +104,9 @@ def plan_epoch(
     longest = 0
     for index in order:
         longest = max(longest, lengths[index])
+        room = parts * (min(batch_size, max(1, max_tokens // longest)) if max_tokens else batch_size)
         batch = batches[-1] if batches else []
-        full = len(batch) == batch_size or (max_tokens and longest * (len(batch) + 1) > max_tokens)
-        if not batches or full:
+        if not batches or len(batch) + 1 > room:
             batches.append([index])
             longest = lengths[index]
         else:

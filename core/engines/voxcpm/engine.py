@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.engines.voxcpm.adapters import Adapter, Adapters
+from core.engines.voxcpm.adapters import Adapter, Adapters, base_of, is_lora
 from core.engines.voxcpm.decoder import StreamingDecoder
 from core.engines.voxcpm.generation import Generation, latents_of
 from core.engines.voxcpm.loading import Network, load_network, out_of_memory
@@ -29,8 +29,13 @@ _WINDOW_PATCHES = 8  # decoded at once when nobody waits for the first sound
 
 
 def load(folder: Path, device: str = "cpu") -> "VoxEngine":
-    """Load a model folder. Raises ModelFileError, Unavailable, BadInput (GPU memory)."""
-    return VoxEngine(load_network(folder, device))
+    """Load a model folder, or the folder of a LoRA with the model that it names. Raises ModelFileError, Unavailable,
+    BadInput (GPU memory)."""
+    if not is_lora(folder):
+        return VoxEngine(load_network(folder, device))
+    engine = VoxEngine(load_network(base_of(folder), device), lora=folder)
+    engine.session(VoxOptions())  # says at once what does not fit
+    return engine
 
 
 class VoxEngine(Engine[VoxOptions, VoxPrompt]):
@@ -39,8 +44,10 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
     name = "voxcpm"
     options = VoxOptions
 
-    def __init__(self, net: Network) -> None:
+    def __init__(self, net: Network, lora: Path | None = None) -> None:
+        """`lora`: the folder of the one that speaks where the options name none."""
         self._net: Network | None = net
+        self._lora = lora
         self._turn = threading.Lock()
         self.sessions = RunningSessions()
         self._adapters = Adapters()
@@ -110,9 +117,10 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
                 where="description",
             )
         adapter = None
-        if options.lora:
+        lora = Path(options.lora).expanduser() if options.lora else self._lora
+        if lora is not None:
             with self.turn():
-                adapter = self._adapters.load(self.net, Path(options.lora).expanduser())
+                adapter = self._adapters.load(self.net, lora)
         return VoxSession(self, options.seeded(), prompt, adapter)
 
     def unload(self) -> None:

@@ -69,8 +69,8 @@ class Network:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def load_network(folder: Path, device: str = "cpu") -> Network:
-    """Load a model for inference. `device` is "cpu" or "cuda:N".
+def load_network(folder: Path, device: str = "cpu", dtype: torch.dtype | None = None) -> Network:
+    """Load a model for inference. `device` is "cpu" or "cuda:N"; `dtype` None: the precision that its config names.
 
     Raises ModelFileError that names the file and what is wrong with it, Unavailable (package, memory).
     """
@@ -78,7 +78,7 @@ def load_network(folder: Path, device: str = "cpu") -> Network:
     parts = package.module_of(architecture)
     tokenizer = read_tokenizer(folder, config.lm_config.vocab_size)
     model: Any = build(parts, config, tokenizer)
-    dtype = _DTYPES[config.dtype]
+    dtype = dtype or file_dtype(config)
     fill(model, folder, config, dtype)
     _prepare(model.audio_vae)
     model.eval().requires_grad_(False)
@@ -134,6 +134,11 @@ def read_config(folder: Path) -> tuple[str, Any]:
         raise ModelFileError(f"config.json of {folder.name} does not fit: {wrong}.", _AGAIN, where=str(path)) from err
     _consistent(config, path)
     return architecture, config
+
+
+def file_dtype(config: Any) -> torch.dtype:
+    """The precision that a model's config names."""
+    return _DTYPES[config.dtype]
 
 
 def _consistent(config: Any, path: Path) -> None:
@@ -193,7 +198,7 @@ def fill(model: Any, folder: Path, config: Any, dtype: torch.dtype) -> None:
     vae, model.audio_vae = model.audio_vae, nn.Identity()  # it has a file of its own
     if _BOUNDARIES not in vae_weights and _BOUNDARIES in vae.state_dict():
         vae_weights[_BOUNDARIES] = torch.tensor(vae.sr_bin_boundaries, dtype=torch.int32)
-    _assign(model, weights, str(_weights_file(folder)), dtype)
+    _assign(model, weights, str(weights_file(folder)), dtype)
     _assign(vae, vae_weights, str(_vae_file(folder)), torch.float32)
     model.audio_vae = vae
     for module in model.modules():
@@ -203,10 +208,11 @@ def fill(model: Any, folder: Path, config: Any, dtype: torch.dtype) -> None:
 
 def read_weights(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The tensors of the model and of its VAE, on the CPU. Raises ModelFileError."""
-    return _tensors(_weights_file(folder)), _tensors(_vae_file(folder))
+    return _tensors(weights_file(folder)), _tensors(_vae_file(folder))
 
 
-def _weights_file(folder: Path) -> Path:
+def weights_file(folder: Path) -> Path:
+    """The file of a model's weights, but for the VAE's. Raises ModelFileError."""
     return _first(folder, "model.safetensors", "pytorch_model.bin")
 
 

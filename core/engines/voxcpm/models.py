@@ -1,5 +1,6 @@
 """Where VoxCPM models lie: any folder, the catalogue's, and those trained for a voice. Light."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,15 +47,16 @@ MODELS: tuple[CatalogueEntry, ...] = (
 
 
 def find_model(settings: Settings, model: str = "", voice: "Voice | None" = None) -> Path:
-    """The folder of a model: a path, a name of the catalogue, or one of the voice's; empty: the best that is here.
+    """The folder of a model: a path, one trained for a voice, or a name of the catalogue; empty: the best that is here.
 
     Raises NotFound for a name that is none of these, Unavailable for a model that was not brought here yet.
     """
     folder = Path(model).expanduser()
     if model and folder.is_dir():
         return folder
-    if voice is not None and model and (voice.models / model / "config.json").is_file():
-        return voice.models / model
+    trained = _trained(settings, model, voice) if model else None
+    if trained is not None:
+        return trained
     known = {one.name: one for one in MODELS}
     if model.lower() in known:
         return _present(settings, known[model.lower()])
@@ -62,10 +64,33 @@ def find_model(settings: Settings, model: str = "", voice: "Voice | None" = None
         here = [one for one in MODELS if not locate_in(settings.pretrain_dir / one.folder, one)]
         return _present(settings, (here or [MODELS[-1]])[0])
     raise NotFound(
-        f"There is no VoxCPM model {model!r}: neither a folder nor a known name.",
+        f"There is no VoxCPM model {model!r}: neither a folder, nor one that was trained here, nor a known name.",
         f"Give the folder of a model, or one of {', '.join(known)}.",
         where="model",
     )
+
+
+def _trained(settings: Settings, name: str, voice: "Voice | None") -> Path | None:
+    """A fine-tuned model or LoRA by its name: of `voice`, or else of any voice."""
+    from core.dataset.voices import VoiceStore
+
+    if Path(name).name != name:
+        return None
+    voices = [voice] if voice is not None else VoiceStore(settings.voices_dir).list()
+    for one in voices:
+        folder = one.models / name
+        if any((folder / file).is_file() for file in ("config.json", "lora_config.json")) and _speaks(folder):
+            return folder
+    return None
+
+
+def _speaks(folder: Path) -> bool:
+    """Whether a folder holds a model of this engine, and not one for conversion."""
+    try:
+        card = json.loads((folder / "card.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return True  # a model that was copied there by hand; loading it will tell
+    return isinstance(card, dict) and card.get("engine") == "voxcpm"
 
 
 def _present(settings: Settings, one: CatalogueEntry) -> Path:
