@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from core.dataset.desk import DatasetDesk
     from core.dataset.history import Step
     from core.dataset.voices import ImportReport, Voice, VoiceStore
+    from core.engines.sovits.convert_desk import ConversionDesk
     from core.service.desk import CharacterDesk
+    from core.speech.desk import SpeechDesk
     from core.training.desk import TrainingDesk
 
 __all__ = ["KeySuggestion", "ModelSummary", "RecordingInfo", "RunSummary", "Studio", "SystemStatus", "VoiceSummary"]
@@ -48,6 +50,7 @@ class Studio:
         self._handlers: Mapping[str, Handler] = HANDLERS if handlers is None else handlers
         self._queue: JobQueue | None = None
         self._opening = threading.Lock()
+        self._speech: SpeechDesk | None = None
 
     # -- life
 
@@ -220,6 +223,16 @@ class Studio:
 
         return CharacterDesk(self, lambda: self._jobs)
 
+    @property
+    def speech(self) -> "SpeechDesk":
+        """Spoken texts: loaded models, reference clips, takes."""
+        from core.speech.desk import SpeechDesk
+
+        with self._opening:
+            if self._speech is None:  # one for all: it holds the loaded models
+                self._speech = SpeechDesk(self.settings, lambda: self._voices)
+            return self._speech
+
     # -- training
 
     def preflight(self, options: Mapping[str, Any]) -> list[Check]:
@@ -280,6 +293,13 @@ class Studio:
         return summaries.models_of(self._voices.get(voice))
 
     # -- conversion
+
+    @property
+    def conversion(self) -> "ConversionDesk":
+        """Presets, batches, speakers, and the pitch that a person draws."""
+        from core.engines.sovits.convert_desk import ConversionDesk
+
+        return ConversionDesk(self.settings, self._voices, self._jobs)
 
     def convert(self, options: Mapping[str, Any]) -> Job:
         """Queue a conversion. Raises BadInput (see ConvertOptions; no such source), NotFound (voice, model)."""

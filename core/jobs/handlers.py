@@ -42,9 +42,12 @@ HANDLERS: dict[str, Handler] = {
     "clean-subs": Handler("core.subtitles.clean:run_clean_subs", lane="work"),
     "clean": Handler("core.cleaning.clean:run_clean", lane="work"),
     "convert": Handler("core.engines.sovits.convert:run_convert", lane="work"),
+    "convert-batch": Handler("core.engines.sovits.convert_batch:run_batch", lane="work"),
+    "pitch": Handler("core.engines.sovits.pitch_job:run_pitch", lane="pitch"),
     "character-audio": Handler("core.service.process:run_process", lane="work"),
     "character-speech": Handler("core.service.speaking:run_speech", lane="speech"),
     "say": Handler("core.speech.say:run_say", lane="work"),
+    "song": Handler("core.song.job:run_song", lane="work"),
     "export-onnx": Handler("core.engines.sovits.onnx_export:run_export_onnx", lane="work"),
 }
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from cli.convert import target
+from core.dataset.voices import VoiceStore
 from tests.cli.conftest import Command
+from tests.training.material import export_random, register_encoder, sung_vowel, write_clip
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,49 @@ def test_where_a_result_goes(out: str | None, n_files: int, suffix: str, place: 
         return None if text is None else Path(text.replace("{there}", str(there)))
 
     assert target(path(out), Path("in/song.opus"), n_files, suffix) == path(place)
+
+
+# ---- with a real voice
+
+
+@pytest.fixture
+def singer(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace whose voice Ann has a tiny model; returns a folder of two songs and a broken one."""
+    register_encoder(monkeypatch)
+    export_random(VoiceStore(workspace / "voices").create("Ann"))
+    folder = workspace / "songs"
+    for name in ("a.wav", "b.wav"):
+        write_clip(folder / name, sung_vowel(0.4))
+    return folder
+
+
+def test_options_by_their_flags(singer: Path, command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "made.flac"
+    words = ["Ann", str(singer / "a.wav"), "--pitch", "dio", "--k-step", "7", "--slice-db", "-50", "--transpose", "3"]
+    command("convert", *words, "--out", str(out), "--crossfade-keep", "0.5")
+    options = json.loads((tmp_path / "made.flac.json").read_text("utf-8"))["options"]
+    assert (options["k_step"], options["slice_db"], options["transpose"]) == (7, -50, 3)
+    assert (options["crossfade_keep"], options["format"]) == (0.5, "flac")
+    assert "melody of its own" in command("convert", *words, "--predict-f0", code=1)[1]
+    assert "diffusion model" in command("convert", *words, "--diffusion", "shallow", code=1)[1]
+
+
+def test_a_folder_and_what_fails_in_it(singer: Path, command: Command, tmp_path: Path) -> None:
+    told = command("convert", "Ann", "--folder", str(singer), "--pitch", "dio", "--out", str(tmp_path / "o"), "--json")
+    result = json.loads(told[0])
+    assert [Path(row["output"]).name for row in result["outputs"]] == ["a_Ann.wav", "b_Ann.wav"]
+    (singer / "c.wav").write_text("no audio")
+    told = command("convert", "Ann", "--folder", str(singer), "--pitch", "dio", "--out", str(tmp_path / "p"), code=1)
+    assert "1 of 3" in told[1]
+    assert "c.wav" in told[0]
+    assert len(list((tmp_path / "p").glob("*.wav"))) == 2
+
+
+def test_presets_on_the_command_line(singer: Path, command: Command, tmp_path: Path) -> None:
+    command("convert", "--save-preset", "soft", "--noise-scale", "0.1", "--pitch", "dio")
+    assert "soft: noise_scale=0.1, pitch=dio" in command("convert", "--list-presets")[0]
+    out = tmp_path / "x.wav"
+    command("convert", "Ann", str(singer / "a.wav"), "--preset", "soft", "--out", str(out), "--noise-scale", "0.2")
+    options = json.loads((tmp_path / "x.wav.json").read_text("utf-8"))["options"]
+    assert (options["pitch"], options["noise_scale"]) == ("dio", 0.2)
+    assert "no preset 'loud'" in command("convert", "Ann", str(singer / "a.wav"), "--preset", "loud", code=1)[1]

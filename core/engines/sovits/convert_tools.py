@@ -144,6 +144,7 @@ def _speaker(options: ConvertOptions, model: VoiceModel) -> int:
         return min(speakers.values())
     if isinstance(options.speaker, str) and options.speaker in speakers:
         return speakers[options.speaker]
-    if isinstance(options.speaker, int) and options.speaker in speakers.values():
-        return options.speaker
+    row = int(options.speaker) if str(options.speaker).isdecimal() else -1
+    if row in speakers.values():
+        return row
     raise BadInput(f"The model has no speaker {options.speaker!r}.", f"Choose one of {', '.join(speakers)}.")
