@@ -17,7 +17,7 @@ from core import __version__
 from core.errors import Cancelled, StudioError
 
 COMMANDS = (
-    *("serve", "transcribe", "clean-subs", "prep", "slice", "clean", "qa", "train", "convert", "say"),
+    *("serve", "transcribe", "clean-subs", "prep", "slice", "clean", "qa", "train", "convert", "song", "say"),
     *("export-onnx", "voices", "models", "jobs", "doctor", "demo"),
 )
 

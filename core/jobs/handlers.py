@@ -46,6 +46,7 @@ HANDLERS: dict[str, Handler] = {
     "pitch": Handler("core.engines.sovits.pitch_job:run_pitch", lane="pitch"),
     "character-audio": Handler("core.service.process:run_process", lane="work"),
     "character-speech": Handler("core.service.speaking:run_speech", lane="speech"),
+    "import-models": Handler("core.engines.sovits.import_job:run_import", lane="work"),
     "say": Handler("core.speech.say:run_say", lane="work"),
     "song": Handler("core.song.job:run_song", lane="work"),
     "export-onnx": Handler("core.engines.sovits.onnx_export:run_export_onnx", lane="work"),

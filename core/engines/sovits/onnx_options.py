@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from core.errors import BadInput
+from core.subtitles.options import parse_options as parse
 
 
 class OnnxOptions(BaseModel):
@@ -45,8 +45,4 @@ class OnnxOptions(BaseModel):
 
 def parse_options(params: dict[str, Any]) -> OnnxOptions:
     """OnnxOptions of a mapping. Raises BadInput naming every field that is unknown or wrong."""
-    try:
-        return OnnxOptions.model_validate(params)
-    except ValidationError as err:
-        lines = [f"{'.'.join(str(p) for p in e['loc']) or 'export'}: {e['msg']}" for e in err.errors()]
-        raise BadInput("ONNX export: " + "; ".join(lines), "Correct the named options.") from err
+    return parse(OnnxOptions, params)

@@ -1,0 +1,1 @@
+"""A finished song: parted, the voice converted, mixed back over the accompaniment."""
