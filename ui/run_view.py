@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ui.controls import bar, esc, eta_text, number, problem_html, state_badge
 from ui.plots import Series, lines_svg
+from ui.sentences import said
 from ui.texts import Texts
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ Rows = Sequence[Mapping[str, Any]]
 def preflight_html(t: Texts, checks: "Sequence[Check]") -> str:
     """One line per check: verdict, what was found, what to do."""
     lines = "".join(
-        f'<li>{state_badge(t, c.verdict)}<div><b>{esc(t.of("check", c.name))}</b> {esc(c.detail)}'
-        + (f'<div class="ts-muted">{esc(c.fix)}</div>' if c.fix else "") + "</div></li>"
+        f'<li>{state_badge(t, c.verdict)}<div><b>{esc(t.of("check", c.name))}</b> {esc(said(t, c.detail))}'
+        + (f'<div class="ts-muted">{esc(said(t, c.fix))}</div>' if c.fix else "") + "</div></li>"
         for c in checks)
     return f'<ul class="ts-checks">{lines}</ul>'
 
@@ -60,12 +61,12 @@ def run_head(t: Texts, run: "RunSummary | None", job: "Job | None") -> str:
     step = t("training.step", step=f"{run.step:,}", steps=f"{run.steps:,}")
     told = [(job.message if live and job else "") or step, left, best_text(t, run), stop_text(t, run) if live else ""]
     line = " · ".join(esc(x) for x in told if x)
-    notes = "".join(f"<li>{esc(n)}</li>" for n in run.notes)
+    notes = "".join(f"<li>{esc(said(t, n))}</li>" for n in run.notes)
     again = resume_button(t, run) if run.state in RESUMABLE and not live else ""
     return (f'<div class="ts-job"><div class="ts-job-line">{state_badge(t, run.state)}'
             f'<b class="ts-ell">{esc(run.name)}</b><span class="ts-grow ts-muted">{line}</span>{again}</div>'
             f'{bar(fraction, run.name)}{f"<ul class=ts-notes>{notes}</ul>" if notes else ""}'
-            f"{paused_html(t, run)}{problem_html(t, run.error)}{'' if live else offer_html(t, run)}</div>")
+            f"{paused_html(t, run)}{error_html(t, run)}{'' if live else offer_html(t, run)}</div>")
 
 
 def resume_button(t: Texts, run: "RunSummary") -> str:
@@ -78,8 +79,14 @@ def paused_html(t: Texts, run: "RunSummary") -> str:
     """Why a run that goes on computes nothing at the moment."""
     if not run.paused:
         return ""
-    return (f'<div class="ts-problem" role="alert"><p><b>{esc(t("training.paused"))}</b> {esc(run.paused)}</p>'
+    return (f'<div class="ts-problem" role="alert"><p><b>{esc(t("training.paused"))}</b> {esc(said(t, run.paused))}</p>'
             f'<p class="ts-muted">{esc(t("training.paused_hint"))}</p></div>')
+
+
+def error_html(t: Texts, run: "RunSummary") -> str:
+    """Why the run failed and what to do."""
+    return problem_html(t, run.error and {**run.error, "message": said(t, run.error.get("message", "")),
+                                          "hint": said(t, run.error.get("hint", ""))})
 
 
 def offer_html(t: Texts, run: "RunSummary") -> str:

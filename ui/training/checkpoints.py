@@ -22,6 +22,7 @@ from ui.controls import (
     number,
 )
 from ui.run_view import PROBE_PLOTS, plots_html
+from ui.sentences import said
 from ui.texts import Texts
 from ui.training.live import rows_of
 from ui.training.routes import RECORDING, exported_url, probe_url
@@ -95,7 +96,7 @@ def suggestion_html(t: Texts, suggestion: "Suggestion | None") -> str:
     if suggestion is None:
         return f'<p class="ts-empty">{esc(t("training.no_suggestion"))}</p>'
     sure = t("training.suggest_sure") if suggestion.sure else t("training.suggest_unsure")
-    reasons = "".join(f"<li>{esc(reason)}</li>" for reason in suggestion.reasons)
+    reasons = "".join(f"<li>{esc(said(t, reason))}</li>" for reason in suggestion.reasons)
     return (f'<div class="ts-note-box"><p><b>{esc(t("training.suggest", step=f"{suggestion.step:,}"))}</b> '
             f"{esc(sure)}</p><ul>{reasons}</ul></div>")
 
@@ -120,7 +121,8 @@ def checkpoints_html(t: Texts, run: str, found: "Sequence[Checkpoint]", figures:
     for one in found:
         values = figures.get(one.step, {})
         cells = "".join(f'<td class="ts-num">{number(values.get(name), digits)}</td>' for name, _, digits in columns)
-        rows += (f'<tr data-step="{one.step}"><td>{one.step:,} {_badges(t, one, suggestion)}</td>'
+        rows += (f'<tr data-step="{one.step}"><td>{one.step:,} {_badges(t, one, suggestion)}'
+                 f"{f' <i>{esc(one.label)}</i>' if one.label else ''}</td>"
                  f"<td>{esc(_kind(t, one))}</td>"
                  f'<td class="ts-num">{megabytes(one.n_bytes)}</td>{cells}'
                  f"<td>{_hear(t, run, one.step, [path.name for path in one.probes], f'{one.step:,}')}</td>"
