@@ -36,9 +36,7 @@ def load_tensors(path: str | os.PathLike[str]) -> "dict[str, torch.Tensor]":
     """
     file = _readable(path)
     if file.suffix.lower() != ".safetensors":
-        data = load_checkpoint(file)
-        tables = [data[name] for name in _TABLES if isinstance(data.get(name), dict)] if isinstance(data, dict) else []
-        return _flat(tables[0] if tables else data, file)
+        return tensors_of(load_checkpoint(file), file)
     import safetensors
     import safetensors.torch
 
@@ -46,6 +44,12 @@ def load_tensors(path: str | os.PathLike[str]) -> "dict[str, torch.Tensor]":
         return safetensors.torch.load_file(file, device="cpu")
     except (safetensors.SafetensorError, OSError, ValueError, KeyError) as err:
         raise _damaged(file, err) from err
+
+
+def tensors_of(data: Any, path: Path) -> "dict[str, torch.Tensor]":
+    """The table of tensors in decoded data of the file `path`, see `load_tensors`. Raises ModelFileError."""
+    tables = [data[name] for name in _TABLES if isinstance(data.get(name), dict)] if isinstance(data, dict) else []
+    return _flat(tables[0] if tables else data, path)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Any:

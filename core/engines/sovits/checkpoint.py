@@ -94,13 +94,13 @@ def load_generator(path: Path, config: SovitsConfig, *, for_inference: bool = Fa
     return (prepare_for_inference(generator, device) if for_inference else generator).to(device)
 
 
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def _check_fit(tensors: Mapping[str, Tensor], config: SovitsConfig, path: Path) -> None:
     """Raise ModelFileError where the file is another model than the config's."""
-    shapes = _shapes(tensors)
+    shapes = shapes_of(tensors)
     lite = config.model.vocoder_name == "lite"
     if lite and kind_of(shapes) == "generator":
         raise ModelFileError(
@@ -110,7 +110,7 @@ def _check_fit(tensors: Mapping[str, Tensor], config: SovitsConfig, path: Path) 
         )
     try:
         found = None if lite else explain(shapes, config)
-        damaged = kind_of(shapes) == "generator" and found and not _is_whole(shapes, fit_config(config, shapes))
+        damaged = kind_of(shapes) == "generator" and found and not is_whole(shapes, fit_config(config, shapes))
     except (KeyError, BadInput):
         return  # parts are missing or make no sense: strict loading names them
     if found and not damaged:
@@ -118,10 +118,10 @@ def _check_fit(tensors: Mapping[str, Tensor], config: SovitsConfig, path: Path) 
         raise ModelFileError(f"{path.name} does not fit: {what}.", hint, where=str(path))
 
 
-def _is_whole(shapes: Mapping[str, tuple[int, ...]], config: SovitsConfig) -> bool:
+def is_whole(shapes: Mapping[str, tuple[int, ...]], config: SovitsConfig) -> bool:
     """Whether the shapes are those of a config's model, the posterior encoder aside."""
     with torch.device("meta"):
-        wanted = _shapes(build_generator(config).state_dict())
+        wanted = shapes_of(build_generator(config).state_dict())
     return all(
         shapes.get(name) == wanted.get(name)
         for name in shapes.keys() | wanted.keys()
@@ -134,7 +134,7 @@ def fitted_config(path: Path, config: SovitsConfig) -> SovitsConfig:
 
     Raises ModelFileError if the file is no generator of so-vits-svc.
     """
-    shapes = _shapes(load_tensors(path))
+    shapes = shapes_of(load_tensors(path))
     try:
         return fit_config(config, shapes)
     except KeyError as err:
