@@ -29,6 +29,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="where the cleaned SRT goes")
     parser.add_argument("--way", nargs="+", default=["rules"], metavar=("WAY", "FILE"), help="see below")
     parser.add_argument("--encoding", metavar="NAME", help="encoding of the subtitles (default: found out)")
+    parser.add_argument("--glossary", type=Path, metavar="FILE", help="names and terms, one a line, or wrong = right")
     add_set(parser, "merging")
 
 
@@ -39,6 +40,10 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
         "subs": str(subs), "out": str(options.out), "way": way, "answer": answer, "encoding": options.encoding,
         "merge": parse_set(options.set),
     }  # fmt: skip
+    if options.glossary:
+        from core.subtitles.recognition import read_glossary
+
+        params["merge"]["glossary"] = read_glossary(options.glossary)
     result = run_job(open_studio(options), "clean-subs", params, out)
     for finding in result["findings"][:_SHOWN]:
         place = f"line {finding['line']}: " if finding["line"] else ""

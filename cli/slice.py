@@ -8,7 +8,7 @@ from cli.common import add_command, add_set, given, known_voice, named_path, ope
 from cli.output import Output
 
 _OPTIONS = ("buffer_ms", "silence_ms", "vad_threshold", "sample_rate", "language", "speaker")
-_SWITCHES = ("append", "merge", "fix_timing", "sovits")
+_SWITCHES = ("append", "merge", "fix_timing", "sovits", "use_original")
 _SHOWN = 12
 
 
@@ -30,6 +30,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--merge", action="store_true", help="join cues to whole sentences first, by the rules")
     parser.add_argument("--fix-timing", action="store_true", help="correct an offset or a drift, if one is found")
     parser.add_argument("--sovits", action="store_true", help="also lay out dataset_raw/<speaker> for so-vits-svc")
+    parser.add_argument("--use-original", action="store_true", help="with --voice: not its cleaned copy")
     parser.add_argument("--language", metavar="LANG", help="zh, en, ja, ko or yue (default: told from the text)")
     parser.add_argument("--speaker", metavar="NAME", help="who speaks (default: what the subtitles say)")
     add_set(parser, "cutting")

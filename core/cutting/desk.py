@@ -16,7 +16,8 @@ from core.errors import BadInput, Conflict, NotFound, StudioError
 from core.jobs.context import ForegroundContext
 from core.jobs.model import Job
 from core.paths import inside
-from core.subtitles.options import parse_options
+from core.subtitles.options import MergeOptions, parse_options
+from core.subtitles.recognition import read_glossary
 
 if TYPE_CHECKING:
     from core.dataset.voices import VoiceStore
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SUBTITLES = (".srt", ".vtt", ".ass", ".ssa", ".txt")
 _REMEMBERED = 500  # jobs that are looked through
 _ASR = ".asr.srt"
+_GLOSSARY = "glossary.txt"
 
 
 class CuttingDesk:
@@ -134,7 +136,7 @@ class CuttingDesk:
         file = self._file(voice, recording)
         params: dict[str, Any] = {
             "subs": str(file.export(".clean.vtt")), "out": str(file.file(".clean.srt")), "way": way,
-            "merge": dict(merge),
+            "merge": {"glossary": self.glossary(voice).splitlines(), **merge},
         }  # fmt: skip
         if way == "endpoint":
             if self.endpoint() is None:
@@ -156,7 +158,19 @@ class CuttingDesk:
         from core.subtitles.parse import read
         from core.subtitles.prompt import build_prompts
 
-        return build_prompts(read(self._file(voice, recording).export(".clean.vtt")).cues)
+        options = parse_options(MergeOptions, {"glossary": self.glossary(voice).splitlines()})
+        return build_prompts(read(self._file(voice, recording).export(".clean.vtt")).cues, options)
+
+    def glossary(self, voice: str) -> str:
+        """The voice's names and terms, one a line; empty where there are none."""
+        path = self._voices.get(voice).transcripts / _GLOSSARY
+        return "\n".join(read_glossary(path)) if path.is_file() else ""
+
+    def set_glossary(self, voice: str, text: str) -> None:
+        """Keep names and terms, one a line or `wrong = right`. Raises BadInput (too many), NoSpace."""
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        parse_options(MergeOptions, {"glossary": lines})
+        atomic.write_text(self._voices.get(voice).transcripts / _GLOSSARY, "".join(line + "\n" for line in lines))
 
     def review(self, voice: str, recording: str) -> list[dict[str, Any]]:
         """Rows of the review that waits for a decision (see `side_by_side`); none where there is no review."""

@@ -21,6 +21,7 @@ class CutOptions(BaseModel):
     append: bool = Field(False, description="go on with the numbers of the dataset that is in the folder")
     merge: bool = Field(False, description="join cues to whole sentences first, by the rules")
     fix_timing: bool = Field(False, description="correct an offset or a drift of the subtitles, if one is found")
+    use_original: bool = Field(False, description="cut a voice's recording as imported, although it was cleaned")
     language: Language = Field("", description="language of the text; empty: told from its script, clip by clip")
     speaker: str = Field("", max_length=80, description="who speaks; empty: what the subtitles say, or the folder")
     sovits: bool = Field(False, description="also lay the clips out as so-vits-svc wants them (dataset_raw/<speaker>)")

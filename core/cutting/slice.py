@@ -21,6 +21,7 @@ from core.cutting.plan import CuePlan, refusal
 from core.cutting.summary import summary
 from core.errors import BadInput
 from core.subtitles.cue import Cue, Finding
+from core.subtitles.recognition import is_sound, made_up, repeats
 
 if TYPE_CHECKING:
     from core.cutting.chapters import Chapter
@@ -65,14 +66,16 @@ def run_slice(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         raise BadInput("Cutting needs a folder or a voice, one of the two.", "Name where the clips go.", where="out")
     cues, findings = _cues(subs, options)
     times = np.array([(cue.start_ms / 1000.0, cue.end_ms / 1000.0) for cue in cues])
+    make_target, sound, told = _place(params, audio, options, ctx)
     correction = None
     if options.fix_timing:
-        correction = _hear(audio, times, ctx.sub(0.0, _HEARING_SHARE))
+        correction = _hear(sound, times, ctx.sub(0.0, _HEARING_SHARE))
         times = correction.apply(times) if correction else times
         ctx = ctx.sub(_HEARING_SHARE, 1.0)
-    with _target(params, audio, options, ctx) as target:
+    with make_target() as target:
         target.need(float((times[:, 1] - times[:, 0]).clip(0.0, 60.0).sum()) + len(cues) * options.silence_ms / 500.0)
-        run = _Run(audio, cues, times, options, target)
+        run = _Run(sound, cues, times, options, target)
+        run.recording.warnings += told
         run.go(ctx)
         if not options.fix_timing:
             correction = run.correction()
@@ -131,19 +134,22 @@ def _cues(subs: Path, options: CutOptions) -> tuple[list[Cue], list[dict[str, An
     return [cues[at] for at in order], told
 
 
-def _target(
+def _place(
     params: dict[str, Any], audio: Path, options: CutOptions, ctx: "JobContext"
-) -> "FolderTarget | VoiceTarget":
+) -> "tuple[Callable[[], FolderTarget | VoiceTarget], Path, list[str]]":
+    """(what makes the place that clips go to, the file that is cut, what to tell of it)."""
     if params.get("out"):
         from core.cutting.outputs import FolderTarget
 
-        return FolderTarget(Path(str(params["out"])), audio.name, options)
-    from core.cutting.voice_target import VoiceTarget, recording_of
+        return lambda: FolderTarget(Path(str(params["out"])), audio.name, options), audio, []
+    from core.cutting.voice_target import VoiceTarget, recording_of, sound_of
     from core.dataset.voices import VoiceStore
 
     store = VoiceStore(ctx.settings.voices_dir)
     voice = store.get(str(params["voice"]))
-    return VoiceTarget(voice, recording_of(store, voice, audio), options)
+    source = recording_of(store, voice, audio)
+    sound, told = (audio, []) if options.use_original else sound_of(voice, source)
+    return lambda: VoiceTarget(voice, source, options), sound, told
 
 
 class _Run:
@@ -165,7 +171,10 @@ class _Run:
         self.levels: dict[int, float] = {}
         self.made: list[dict[str, Any]] = []
         self._activity = Activity()
+        self._again = repeats([cue.text for cue in cues])
         reasons = [refusal(float(start), float(end), np.inf) for start, end in times]
+        sounds = "Its text describes a sound that nobody speaks: not cut."
+        reasons = [why or (sounds if is_sound(cue.text) else "") for why, cue in zip(reasons, cues, strict=True)]
         for position, reason in enumerate(reasons):
             if reason:
                 start, end = (float(at) for at in times[position])
@@ -191,9 +200,16 @@ class _Run:
         done = []
         for cut in cuts:
             cut = Cut(replace(cut.plan, position=self._kept[cut.plan.position]), cut.audio)
+            if self._nobody_said_it(cut.plan):
+                why = "No speech is under it, and recognisers write such lines where nobody speaks: not cut."
+                cut = Cut(replace(cut.plan, cut=False, warnings=[why]), cut.audio[:0])
             made = self.target.write(cut, self.cues[cut.plan.position]) if cut.audio.size else None
             done.append((cut.plan, cut.level_db, made))
         return done, heard
+
+    def _nobody_said_it(self, plan: CuePlan) -> bool:
+        again = plan.position in self._again
+        return plan.cut and plan.source == "subtitle" and (again or made_up(self.cues[plan.position].text))
 
     def findings(self) -> list[dict[str, Any]]:
         """Of every cue that was not cut, or not to its end: why. The parser could not know where the audio ends."""
@@ -280,6 +296,7 @@ def _report(
         )
     return {
         "audio": str(audio.resolve()),
+        "cut_from": str(run.recording.path.resolve()),
         "subtitles": str(subs.resolve()),
         "duration_s": round(run.recording.duration_s, 3),
         "options": options.model_dump(),

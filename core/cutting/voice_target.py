@@ -1,6 +1,7 @@
 """A cutting into a voice: clips with text in its table, measured and judged, so that training takes them."""
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -44,6 +45,21 @@ def recording_of(store: VoiceStore, voice: Voice, audio: Path) -> str:
         if path.is_file() and path.stat().st_size == size and file_sha256(path) == digest:
             return path.relative_to(voice.raw).as_posix()
     raise BadInput(f"{audio.name} cannot be taken into the voice. {report.skipped[0][1]}", where=str(audio))
+
+
+def sound_of(voice: Voice, source: str) -> tuple[Path, list[str]]:
+    """(the file to cut, what to tell): the recording's cleaned copy, as far as its times are the recording's."""
+    from core.cleaning import record
+
+    cleaned = record.read(voice, source)
+    used = cleaned.steps[: cleaned.active] if cleaned else []
+    same_times = list(itertools.takewhile(lambda step: step.name != "trim", used))
+    told = []
+    if len(same_times) < len(used):
+        left_out = ", ".join(step.name for step in used[len(same_times) :])
+        told.append(f"Trimming moves all times, so these steps of the cleaning were not used here: {left_out}.")
+    path = record.folder_of(voice, source) / same_times[-1].file if same_times else voice.raw / source
+    return path, told
 
 
 class VoiceTarget:

@@ -1,8 +1,8 @@
 """Cues put together by rules alone: whole sentences, 5 to 12 seconds, never over 15, times to the millisecond.
 
 A cue made here starts where its first source cue starts and ends where its last one ends; no time is computed.
-Where the rules contradict each other they rank: 15 seconds, long silences and changes of speaker; then whole
-sentences; then the length.
+Where the rules contradict each other they rank: 15 seconds, long silences, changes of speaker and voices at the same
+time; then whole sentences; then the length.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from core.subtitles.cue import Cue, Finding
 from core.subtitles.options import MergeOptions
 from core.subtitles.partition import Boundary, Lengths, partition
+from core.subtitles.recognition import made_up, mend, parse_glossary, repeats
 from core.subtitles.scripts import core_of, ends_clause, ends_sentence, is_speech, join
 from core.subtitles.tidy import Style, close, spaced, style_of, tidy
 
 # What it costs to end a cue inside a sentence; only their order matters, and that two breaks cost more than one.
 _PAUSE, _SEMICOLON, _COMMA, _CLAUSE = 100.0, 130.0, 160.0, 190.0
 _OVERLAP = 25.0
+_AT_ONCE = 0.5  # of the shorter cue: from here on two cues are two voices, not one that goes on
+_LOOK_AHEAD = 50
 _SHORT_PAUSE_SHARE = 1 / 3  # of `pause_ms`: a comma's worth
 
 
@@ -47,7 +50,12 @@ def merge_with_spans(cues: Sequence[Cue], options: MergeOptions | None = None, s
     """
     options = options or MergeOptions()
     style = style or style_of([cue.text for cue in cues], sum(cue.duration_ms for cue in cues))
-    boundaries = [_boundary(cues, at, options, style) for at in range(len(cues) - 1)]
+    at_once, again = _at_once(cues), repeats([cue.text for cue in cues])
+    apart = at_once | again
+    boundaries = [
+        Boundary(0.0, must=True) if at in apart or at + 1 in apart else _boundary(cues, at, options, style)
+        for at in range(len(cues) - 1)
+    ]
     lengths = Lengths(1000 * options.target_min_s, 1000 * options.target_max_s, 1000 * options.limit_s)
     spans = partition([(cue.start_ms, cue.end_ms) for cue in cues], boundaries, lengths)
     merged: list[Cue] = []
@@ -57,17 +65,40 @@ def merge_with_spans(cues: Sequence[Cue], options: MergeOptions | None = None, s
         group = cues[first : last + 1]
         boundary = boundaries[last] if last < len(boundaries) else None
         finished = boundary is None or boundary.cost == 0
-        text = _text(group, options, style, fresh, finished)
+        text, mended = _text(group, options, style, fresh, finished)
+        findings += [Finding(None, number - 1, "mended", said) for said in mended]
         speakers = {cue.speaker for cue in group}
         end_ms = max(cue.end_ms for cue in group)
         merged.append(Cue(group[0].start_ms, end_ms, text, number, speakers.pop() if len(speakers) == 1 else ""))
         findings += _findings(number - 1, merged[-1], boundary, options)
+        if first in at_once:
+            said = "It runs at the same time as another cue, so neither was joined to anything. Keep the one you hear."
+            findings.append(Finding(None, number - 1, "at_once", said))
+        if first in again or made_up(text):
+            said = "Recognisers write such lines where nobody speaks. Listen to it; without speech it will not be cut."
+            findings.append(Finding(None, number - 1, "made_up", said))
         fresh = finished
     if style.all_caps and options.fix_text:
         findings.insert(
             0, Finding(None, None, "all_caps", "The file is in capitals; they were made small. Look at names.")
         )
     return Merged(merged, spans, findings)
+
+
+def _at_once(cues: Sequence[Cue]) -> set[int]:
+    """Positions of cues that share more than half of the shorter one with another: two voices, or two languages.
+
+    Joined they would be a text in the order of starts that nobody says.
+    """
+    found: set[int] = set()
+    for at, cue in enumerate(cues):
+        for other in range(at + 1, min(at + 1 + _LOOK_AHEAD, len(cues))):
+            if cues[other].start_ms >= cue.end_ms:
+                break
+            shared_ms = min(cue.end_ms, cues[other].end_ms) - cues[other].start_ms
+            if shared_ms > _AT_ONCE * min(cue.duration_ms, cues[other].duration_ms):
+                found |= {at, other}
+    return found
 
 
 def _boundary(cues: Sequence[Cue], at: int, options: MergeOptions, style: Style) -> Boundary:
@@ -91,7 +122,10 @@ def _boundary(cues: Sequence[Cue], at: int, options: MergeOptions, style: Style)
     return Boundary(cost + overlap, must=gap_ms > bridge_ms or other_speaker or sound)
 
 
-def _text(group: Sequence[Cue], options: MergeOptions, style: Style, fresh: bool, finished: bool) -> str:
+def _text(
+    group: Sequence[Cue], options: MergeOptions, style: Style, fresh: bool, finished: bool
+) -> tuple[str, list[str]]:
+    """(the text of a merged cue, what was mended in it beside marks and capitals)."""
     pieces = [spaced(cue.text, style) if options.fix_text else cue.text for cue in group]
     text = pieces[0]
     for before, cue, piece in zip(group, group[1:], pieces[1:], strict=False):
@@ -103,10 +137,11 @@ def _text(group: Sequence[Cue], options: MergeOptions, style: Style, fresh: bool
                 text = close(text, style.comma)
         text = join(text, piece)
     if not options.fix_text:
-        return text
+        return text, []
+    text, mended = mend(text, parse_glossary(options.glossary))
     if style.unpunctuated and finished and is_speech(text):
         text = close(text, style.stop)
-    return tidy(text, style, starts_sentence=fresh)
+    return tidy(text, style, starts_sentence=fresh), mended
 
 
 def _findings(at: int, cue: Cue, boundary: Boundary | None, options: MergeOptions) -> list[Finding]:

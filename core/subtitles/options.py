@@ -28,7 +28,10 @@ class MergeOptions(BaseModel):
         default=1500, ge=0, le=10000, description="longest silence between two sentences of one cue, ms"
     )
     bridge_inside_ms: int = Field(default=2500, ge=0, le=10000, description="longest silence inside a sentence, ms")
-    fix_text: bool = Field(default=True, description="mend the spaces around punctuation, and capitals")
+    fix_text: bool = Field(default=True, description="mend punctuation, capitals and what recognisers get wrong")
+    glossary: list[str] = Field(
+        default=[], max_length=2000, description="names and terms as they are spelled, or wrong = right"
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from core.subtitles.cue import Cue, Parsed
 from core.subtitles.options import MergeOptions
 from core.subtitles.parse import parse_text
+from core.subtitles.recognition import parse_glossary
 from core.subtitles.scripts import ends_sentence, joins_without_space
 from core.subtitles.write import to_srt
 
@@ -37,12 +38,14 @@ class Window:
 def rules(options: MergeOptions | None = None) -> str:
     """The instructions, with the lengths that were chosen."""
     options = options or MergeOptions()
-    return RULES.format(
+    known = parse_glossary(options.glossary)
+    told = RULES.format(
         target_min_s=options.target_min_s,
         target_max_s=options.target_max_s,
         limit_s=options.limit_s,
         bridge_s=options.bridge_ms / 1000,
     )
+    return told + (f"\n\nNames and terms are spelled so: {'; '.join(known.terms)}." if known.terms else "")
 
 
 def request(window: Window) -> str:

@@ -31,6 +31,17 @@ def test_one_json_line(subs: Path, workspace: Path, repo_root: Path) -> None:
     assert (cue.start_ms, cue.end_ms, cue.text) == (100, 7003, "Hello their how are you today.")
 
 
+def test_a_glossary(subs: Path, workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, terms = subs.with_name("o.srt"), subs.with_name("terms.txt")
+    terms.write_text("# names\nhello their = hello there\nTodai\n")
+    words = ["clean-subs", str(subs), "--out", str(out), "--glossary", str(terms), "--workspace", str(workspace)]
+    assert main(words) == 0
+    assert "“hello their” is now “hello there”" in capsys.readouterr().err
+    assert read(out).cues[0].text == "Hello there how are you Todai."
+    assert main([*words, "--way", "prompt"]) == 0
+    assert "Todai" in out.read_text()
+
+
 def test_ways_and_where_their_words_may_stand(subs: Path, workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, answer = subs.with_name("o.srt"), subs.with_name("answer.txt")
     rest = ["--out", str(out), "--workspace", str(workspace)]

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.slicing import against_truth, agreement
+from benchmarks.slicing import against_truth, agreement, write_srt
 from core.audio.decode import load
-from core.audio.encode import read_wav
+from core.audio.encode import read_wav, write_audio
 from core.audio.vad import SpeechDetector
 from core.cutting.segments import segments
 from core.errors import BadInput, Cancelled, Conflict
-from tests.cutting.conftest import Talk
+from tests.cutting.conftest import RATE_HZ, Talk
 
 
 def report_of(result: dict[str, Any]) -> dict[str, Any]:
@@ -224,6 +224,22 @@ def test_a_cancelled_run_leaves_what_was_there(subs: Path, cut: Any, tmp_path: P
     with pytest.raises(Cancelled):
         cut(subs, out, on_progress=stop)
     assert list(out.iterdir()) == []
+
+
+def test_lines_that_nobody_speaks_are_not_cut(talk: Talk, cut: Any, tmp_path: Path) -> None:
+    end = talk.truth[-1][1]
+    lines = [(*talk.truth[0], "Thanks for watching!"), (*talk.truth[1], "[Music]"), (*talk.truth[2], "Hello.")]
+    silence = write_srt(tmp_path / "s.srt", [(a, b) for a, b, _ in lines] + [(end + 5, end + 7), (end + 8, end + 9)])
+    text = silence.read_text()
+    for number, said in enumerate([*(said for *_, said in lines), "Thanks for watching!", "Good night."], start=1):
+        text = text.replace(f"Sentence {number}.", said)
+    silence.write_text(text)
+    longer = write_audio(tmp_path / "l.wav", np.pad(talk.samples, (0, 12 * RATE_HZ)), RATE_HZ)
+    result = cut(silence, tmp_path / "out", audio=longer)
+    assert [row["text"] for row in manifest_of(tmp_path / "out")] == ["Thanks for watching!", "Hello.", "Good night."]
+    told = [finding["message"] for finding in result["findings"] if finding["code"] == "not_cut"]
+    assert ["sound" in said for said in told] == [True, False]
+    assert "recognisers" in told[1]
 
 
 CHILD = """

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.audio.encode import read_wav, write_audio
+from core.cleaning.clean import run_clean
 from core.cutting.voice_target import _put, recording_of
 from core.dataset.clips import ClipTable
 from core.dataset.prepare import run_prepare
@@ -64,6 +65,27 @@ def test_verdicts_on_the_same_clips_stay_and_others_go(voice: Voice, subs: Path,
     assert files == {Path(clip.audio).name for clip in table.load()}
     cut(subs, voice=voice.name, silence_ms=50, append=True)
     assert len(table.load()) == 18
+
+
+def test_a_cleaned_copy_is_cut_in_place_of_the_recording(
+    talk: Talk, voice: Voice, subs: Path, cut: Any, workspace: Path
+) -> None:
+    original = cut(subs, voice=voice.name)
+    levels = [cue["level_db"] for cue in json.loads(Path(original["report"]).read_text("utf-8"))["cues"]]
+    context = ForegroundContext(load_settings({"workspace": str(workspace)}, env={}))
+    steps = {"steps": ["loudness", "trim", "highpass"], "target_lufs": -35.0}
+    run_clean({"voice": voice.name, "options": steps}, context)
+    cleaned = cut(subs, voice=voice.name)
+    report = json.loads(Path(cleaned["report"]).read_text("utf-8"))
+    assert Path(report["cut_from"]).is_relative_to(voice.denoised.resolve())
+    assert max(cue["level_db"] for cue in report["cues"]) < min(levels)
+    assert (cleaned["clips"], cleaned["by_subtitle"], cleaned["correction"]) == (9, 0, None), "trimming moved no time"
+    assert any("trim, highpass" in said for said in cleaned["warnings"])
+    assert {clip.source for clip in ClipTable(voice).load()} == {talk.audio.name}
+    again = cut(subs, voice=voice.name, use_original=True)
+    report = json.loads(Path(again["report"]).read_text("utf-8"))
+    assert Path(report["cut_from"]) == talk.audio.resolve()
+    assert [cue["level_db"] for cue in report["cues"]] == levels
 
 
 def test_another_preparation_keeps_what_was_cut(

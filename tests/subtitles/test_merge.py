@@ -163,3 +163,34 @@ def test_text_can_be_left_alone() -> None:
 def test_hours_of_speech() -> None:
     cues = [Cue(at * 2500, at * 2500 + 2400, "and then we went on" if at % 5 else "It was so.") for at in range(8_000)]
     assert sum(last - first + 1 for first, last in merge_with_spans(cues).spans) == 8_000
+
+
+def test_two_voices_at_once_are_kept_apart() -> None:
+    both = merge_with_spans(make((0, 4, "I went"), (0.5, 3.5, "No, stop."), (4.1, 6, "home."), (6.1, 8, "Good.")))
+    assert texts(both)[:2] == ["I went", "No, stop."]
+    assert both.spans[:2] == [(0, 0), (1, 1)]
+    assert [(f.cue, f.code) for f in both.findings if f.code == "at_once"] == [(0, "at_once"), (1, "at_once")]
+    inside = merge_with_spans(make((0, 9, "A long one."), (5, 6, "Inside."), (9.1, 10, "After.")))
+    assert [first for first, _ in inside.spans[:2]] == [0, 1]
+
+
+def test_edges_that_overlap_a_little_are_one_voice() -> None:
+    assert texts(merge_with_spans(make((0, 3, "I went"), (2.8, 5, "home.")))) == ["I went home."]
+
+
+def test_what_is_mended_is_told() -> None:
+    options = parse_options(MergeOptions, {"glossary": ["Timbre"]})
+    merged = merge_with_spans(make((0, 3, "This is tim"), (3.1, 6, "ber, the the voice studio.")), options)
+    assert texts(merged) == ["This is Timbre, the voice studio."]
+    assert [f.code for f in merged.findings] == ["mended", "mended"]
+    plain = merge_with_spans(make((0, 3, "the the dog.")), parse_options(MergeOptions, {"fix_text": False}))
+    assert texts(plain) == ["the the dog."]
+
+
+def test_lines_that_recognisers_make_up_are_told_and_stay_alone() -> None:
+    lines = make(
+        (0, 4, "It is late."), (4, 6, "Yes."), (6, 8, "Yes."), (8, 10, "Yes."), (10, 12, "Thanks for watching!")
+    )
+    merged = merge_with_spans(lines)
+    assert [f.code for f in merged.findings] == ["made_up"] * 3
+    assert texts(merged)[-2:] == ["Yes.", "Thanks for watching!"]
