@@ -12,7 +12,7 @@ from core import device
 from core.checks import Check
 from core.errors import StudioError, human_bytes
 from core.settings import Settings
-from core.training import runs
+from core.training import ranks, runs
 from core.training.health import smaller
 from core.training.options import RunOptions
 
@@ -132,15 +132,14 @@ def computes_on(settings: Settings, slow_on_cpu: bool) -> Check:
 
 
 def memory(
-    settings: Settings, batch: int, accumulate: int, need_bytes: Callable[[int], float], accepted: "Sequence[Clip]"
+    settings: Settings, batch: int, accumulate: int, need_bytes: Callable[[int], float], longest_s: float
 ) -> Check:
     """Whether batches of this size fit, and which smaller ones would. `need_bytes`: all that a batch size uses."""
     info = device.info(settings.device)
     need = need_bytes(batch)
     what = "GPU memory" if info.kind == "cuda" else "memory"
-    longest = max((clip.duration_s for clip in accepted), default=0.0)
     detail = (
-        f"about {human_bytes(need)} of {what} for batches of {batch} (longest clip {longest:.1f} s), "
+        f"about {human_bytes(need)} of {what} for batches of {batch} (longest clip {longest_s:.1f} s), "
         f"{human_bytes(info.free_bytes)} free"
     )
     if need <= info.free_bytes:
@@ -213,3 +212,40 @@ def resume(settings: Settings, name: str, full_bytes: Callable[[runs.RunInfo], f
         if free >= need
         else Check("disk", "fail", room, f"Free {human_bytes(need - free)}: else it waits at its next save."),
     ]
+
+
+def together(settings: Settings, options: RunOptions) -> list[Check]:
+    """The processes and GPUs that train together; nothing where it is one process."""
+    try:
+        named, n_ranks = ranks.gpus(options.devices), ranks.count(options)
+    except StudioError as err:
+        return [Check("devices", "fail", err.message, err.hint)]
+    if n_ranks == 1 and not named:
+        return []
+    found = device.gpu_list() if settings.device != "cpu" else []
+    detail = f"{n_ranks} processes, {len(found)} GPUs here"
+    missing = [str(index) for index in named if index >= len(found)]
+    if missing:
+        fix = "Name GPUs that are there, each by its number: 0 is the first."
+        return [Check("devices", "fail", f"GPU {', '.join(missing)} is not here ({len(found)} found)", fix)]
+    if found and n_ranks > len(found):
+        return [Check("devices", "fail", detail, "Take as many processes as there are GPUs, or set the device to cpu.")]
+    if not found and n_ranks > device.cpu_count():
+        return [Check("devices", "warn", f"{n_ranks} processes, {device.cpu_count()} CPUs", "More only wait.")]
+    return [Check("devices", "ok", f"GPUs {options.devices}" if named else detail)]
+
+
+OF_THIS_MACHINE = ("device", "memory", "ram", "gpu", "other runs", "devices")
+"""Checks that say nothing about a run on a cluster."""
+
+
+def cluster(settings: Settings, options: RunOptions) -> Check:
+    """Whether the cluster answers. That it sees the workspace is only known once the run is there."""
+    from core.training.ray_jobs import RayJobs
+
+    try:
+        version = RayJobs(options.cluster).version()
+    except StudioError as err:
+        return Check("cluster", "fail", err.message, err.hint)
+    detail = f"Ray {version} at {options.cluster}; it must see {settings.workspace} and this studio at the same paths"
+    return Check("cluster", "ok", detail)

@@ -55,6 +55,7 @@ def preflight(settings: Settings, options: TrainOptions) -> list[Check]:
     accepted, checks = common.voice_clips(settings, options.voice)
     cost = COSTS[options.preset]
     seconds = sum(clip.duration_s for clip in accepted)
+    longest_s = max((clip.duration_s for clip in accepted), default=0.0)
     parameters = cost.generator_parameters
     sizes = Sizes(
         *(cost.generation_bytes, 2.0 * parameters, 4.0 * parameters, seconds * _UNIT_BYTES_PER_S, options.probes)
@@ -68,7 +69,7 @@ def preflight(settings: Settings, options: TrainOptions) -> list[Check]:
         *_features(settings, options, accepted),
         common.disk(settings, options, sizes),
         common.computes_on(settings, slow_on_cpu=options.preset != "lite"),
-        common.memory(settings, batch, options.accumulate, cost.memory_bytes, accepted),
+        common.memory(settings, batch, options.accumulate, cost.memory_bytes, longest_s),
         *common.computer(settings),
         common.others(settings),
         _start_from(options),

@@ -2,13 +2,14 @@
 
 import importlib.util
 from collections.abc import Iterable
-from typing import Any
-
-import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from typing import TYPE_CHECKING, Any
 
 from core.errors import Unavailable
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from torch.optim import Optimizer
 
 
 def why_not(on_gpu: bool) -> str:
@@ -21,8 +22,13 @@ def why_not(on_gpu: bool) -> str:
 
 
 def eight_bit_adamw(
-    parameters: Iterable[nn.Parameter], learning_rate: float, device: torch.device, weight_decay: float, *, paged: bool
-) -> Optimizer:
+    parameters: "Iterable[nn.Parameter]",
+    learning_rate: float,
+    device: "torch.device",
+    weight_decay: float,
+    *,
+    paged: bool,
+) -> "Optimizer":
     """AdamW in 8 bits; `paged`: its state moves to the computer's memory where the GPU's is short. Raises Unavailable
     where it cannot be had."""
     reason = why_not(device.type == "cuda")
@@ -37,12 +43,13 @@ def eight_bit_adamw(
 
 def _with_tensors(base: Any) -> Any:
     """The optimiser with a state of tensors only, which checkpoints need: it counts steps in plain numbers."""
+    import torch
 
     class WithTensors(base):  # type: ignore[misc]
         def state_dict(self) -> dict[str, Any]:
             data = super().state_dict()
             state = {
-                index: {k: v if isinstance(v, Tensor) else torch.tensor(v) for k, v in entry.items()}
+                index: {k: v if isinstance(v, torch.Tensor) else torch.tensor(v) for k, v in entry.items()}
                 for index, entry in data["state"].items()
             }
             return {**data, "state": state}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core import atomic
 from core.engines.voxcpm.batches import Utterance
 from core.engines.voxcpm.latents import cached_latents, read_latents
+from core.engines.voxcpm.lines import Line, read_manifest, voice_lines
 from core.engines.voxcpm.loading import Network
 from core.engines.voxcpm.train_options import VoxTrainOptions
 from core.errors import BadInput
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
 
 LEFT_OUT_NOTES = 20
 """So many clips that are left out are named in a run's notes; data.json names all."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One clip to learn from: its sound, what is said in it, and another clip of the voice as reference (VoxCPM 2)."""
-
-    id: str
-    audio: Path
-    text: str
-    reference: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,65 +68,6 @@ class Material:
             for one in examples
         )
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-def read_manifest(path: str | Path) -> tuple[list[Line], list[tuple[str, str]]]:
-    """Clips of a train.jsonl (one object a line: `audio`, `text`, and `ref_audio` or null; others are passed over),
-    and (place, why) of the lines that are not clips.
-
-    Relative paths are meant from the manifest's folder. Raises BadInput: no such file, or no clip in it.
-    """
-    file = Path(path)
-    try:
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as err:
-        raise BadInput(f"The manifest {file} cannot be read.", "Check the path.", where=str(file)) from err
-    lines: list[Line] = []
-    left_out: list[tuple[str, str]] = []
-    for number, row in enumerate(text.split("\n"), start=1):
-        if row.strip():
-            made = _line(row, file, number)
-            if isinstance(made, Line):
-                lines.append(made)
-            else:
-                left_out.append((f"{file.name}:{number}", made))
-    if not lines:
-        why = f" ({left_out[0][1]})" if left_out else ""
-        raise BadInput(
-            f"The manifest {file.name} names no clips{why}.",
-            'Write one object a line, such as {"audio": "clips/1.wav", "text": "Hello."}.',
-            where=str(file),
-        )
-    return lines, left_out
-
-
-def _line(row: str, file: Path, number: int) -> Line | str:
-    """A line of a manifest, or why it is none."""
-    try:
-        data = json.loads(row)
-    except ValueError:
-        return "it is not JSON"
-    if not isinstance(data, dict) or not isinstance(data.get("audio"), str) or not data["audio"]:
-        return "it names no audio"
-    if not isinstance(data.get("text"), str):
-        return "it has no text"
-    if data.get("is_prompt"):
-        return "is_prompt is set: nothing is learnt from it"
-    reference = data.get("ref_audio")
-    if reference is not None and not isinstance(reference, str):
-        return "ref_audio is not a path"
-    place = f"{number}-{Path(data['audio']).stem}"
-    return Line(place, file.parent / data["audio"], data["text"], file.parent / reference if reference else None)
-
-
-def voice_lines(voice: "Voice") -> list[Line]:
-    """The accepted clips of a voice. Raises BadInput where there are none."""
-    from core.dataset.clips import ClipTable, clip_path
-
-    clips = [clip for clip in ClipTable(voice).load() if clip.verdict == "accepted"]
-    if not clips:
-        raise BadInput(f"The voice '{voice.name}' has no accepted clips.", "Prepare recordings and accept some clips.")
-    return [Line(clip.id, clip_path(voice, clip), clip.text) for clip in clips]
 
 
 def gather(options: VoxTrainOptions, net: Network, voice: "Voice", cache: Path, ctx: "JobContext") -> Material:
