@@ -1,4 +1,4 @@
-"""What the page's scripts ask for by themselves, below ``/ui-data``: cues, peaks, sound, the printable report.
+"""What the page's scripts ask for by themselves, below ``/ui-data``: cues, peaks, speech, sound, the printable report.
 
 Light: decoding is imported by the request that needs it. Errors of the studio's family become HTTP by the handler of
 the application that these routes are added to.
@@ -55,6 +55,15 @@ def router(studio: "Studio") -> APIRouter:
         path = studio.cutting.audio(voice, recording)
         data = peak_block(path, max(0, block), studio.settings.cache_dir / "peaks")
         return Response(data, media_type="application/octet-stream", headers=_FOR_A_DAY)
+
+    @routes.get("/speech")
+    def speech(voice: str, recording: str, block: int) -> Response:
+        """Speech in one minute of what a cutting hears: uint8 per 32 ms."""
+        from core.cutting.speech_block import speech_block
+
+        path = studio.cutting.sound(voice, recording)
+        data = speech_block(path, max(0, block), studio.settings.cache_dir / "peaks")
+        return Response(data, media_type="application/octet-stream", headers=_NO_STORE)
 
     @routes.get("/sound")
     def sound(voice: str, recording: str, start_ms: int, end_ms: int) -> Response:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -102,16 +103,24 @@ def peak_block(path: Path, index: int, cache: Path) -> bytes:
 
     Raises BadInput.
     """
+
+    def drawn() -> bytes:
+        return _peaks(*excerpt(path, index * BLOCK_S, (index + 1) * BLOCK_S)).tobytes()
+
+    return kept_block(path, index, cache, "i8", drawn)
+
+
+def kept_block(path: Path, index: int, cache: Path, kind: str, make: Callable[[], bytes]) -> bytes:
+    """What `make` returns for part `index` of a file, kept in `cache` for this version of it. Raises BadInput."""
     try:
         stat = path.stat()
     except OSError as err:
         raise BadInput(f"{path.name} is no longer there.", "Choose another recording.", where=str(path)) from err
     key = hashlib.sha256(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}".encode("utf-8", "replace"))
-    kept = cache / key.hexdigest()[:24] / f"{index}.i8"
+    kept = cache / key.hexdigest()[:24] / f"{index}.{kind}"
     if kept.is_file():
         return kept.read_bytes()
-    audio, rate_hz = excerpt(path, index * BLOCK_S, (index + 1) * BLOCK_S)
-    data = _peaks(audio, rate_hz).tobytes()
+    data = make()
     atomic.write_bytes(kept, data)
     return data
 

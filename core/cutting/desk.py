@@ -56,6 +56,13 @@ class CuttingDesk:
             raise NotFound(f"There is no recording {recording!r} in {voice!r}.", "Choose another.", where=recording)
         return path
 
+    def sound(self, voice: str, recording: str) -> Path:
+        """The file that a cutting hears: the recording's cleaned copy where there is one."""
+        from core.cutting.voice_target import sound_of
+
+        self.audio(voice, recording)
+        return sound_of(self._voices.get(voice), recording)[0]
+
     def sheet(self, voice: str, recording: str) -> Sheet:
         """The cues of a recording. What a transcription made since they were last looked at takes their place.
 

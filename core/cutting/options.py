@@ -24,6 +24,7 @@ class CutOptions(BaseModel):
     use_original: bool = Field(False, description="cut a voice's recording as imported, although it was cleaned")
     language: Language = Field("", description="language of the text; empty: told from its script, clip by clip")
     speaker: str = Field("", max_length=80, description="who speaks; empty: what the subtitles say, or the folder")
+    gpt_sovits: bool = Field(True, description="also write the list that GPT-SoVITS reads (gpt_sovits.list)")
     sovits: bool = Field(False, description="also lay the clips out as so-vits-svc wants them (dataset_raw/<speaker>)")
 
 

@@ -87,7 +87,7 @@ class FolderTarget:
                 raise Conflict(f"{target} has appeared meanwhile.", "Run it again.", where=str(target))
             moves.append((item["temp"], target))
             rows.append(self._row(item, target))
-            lists.append(_list_line(rows[-1], self._speaker(item["cue"])))
+            lists.append(list_line(rows[-1], self._speaker(item["cue"])))
             by_position[item["plan"].position]["audio"] = str(target.resolve())
         report["warnings"] += [warning] if (warning := broken_warning(self._there.broken)) else []
         try:
@@ -103,7 +103,7 @@ class FolderTarget:
         return {
             "out": str(self.folder.resolve()),
             "manifest": str(self.folder.resolve() / MANIFEST),
-            "list": str(self.folder.resolve() / LIST),
+            "list": str(self.folder.resolve() / LIST) if self._options.gpt_sovits else None,
             "report": str(self.folder.resolve() / REPORT),
             "dataset": {"count": len(old) + len(rows), "minutes": round(total / 60.0, 3)},
         }
@@ -114,7 +114,7 @@ class FolderTarget:
         texts = {
             BROKEN: with_broken(self.folder, self._there.broken),
             REPORT: json.dumps(report, ensure_ascii=False, indent=2, allow_nan=False).encode() + b"\n",
-            LIST: _and_more(self.folder / LIST, lists),
+            LIST: _and_more(self.folder / LIST, lists) if self._options.gpt_sovits else b"",
             MANIFEST: "".join(line + "\n" for line in lines).encode(),
         }
         moves = []
@@ -154,11 +154,12 @@ class FolderTarget:
             there = self.folder / SOVITS / speaker / path.name
             # A file there is of a run that was killed: the number was free.
             moves.append((item["temp"].with_suffix(".link.wav"), there))
-            _link_or_copy(item["temp"], moves[-1][0])
+            link_or_copy(item["temp"], moves[-1][0])
         return moves
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
+    """Another name for a file: a hard link, a copy where the file system has none. Raises OSError."""
     try:
         os.link(source, target)
     except OSError:  # a file system without links
@@ -178,7 +179,7 @@ def _and_more(path: Path, lines: list[str]) -> bytes:
     return before + end + "".join(line + "\n" for line in lines).encode()
 
 
-def _list_line(row: dict[str, Any], speaker: str) -> str:
+def list_line(row: dict[str, Any], speaker: str) -> str:
     """`path|speaker|LANGUAGE|text` as GPT-SoVITS reads it; a bar inside a field would break the line."""
     language = (row.get("language") or guess_language(row["text"])).upper()
     fields = (row["audio"], speaker, language, row["text"])

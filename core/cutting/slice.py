@@ -48,9 +48,9 @@ def run_slice(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
 
     Returns `clips`, `minutes`, `cues`, `not_cut`, `by_subtitle` (no speech found), `correction` (None, or `offset_s`,
     `drift`, `confidence`, `applied`: true time = drift * subtitle time + offset_s), `summary`, `findings` (of the
-    parser, and of cues that could not be cut whole), `warnings`, `report` and `manifest` (paths), `seconds`; with a
-    folder `out`, `list`, `dataset` (all that is in it now), with a voice `voice`, `table`, `accepted`, `review`,
-    `rejected`.
+    parser, and of cues that could not be cut whole), `warnings`, `report`, `manifest` and `list` (paths), `seconds`;
+    with a folder `out`, `dataset` (all that is in it now), with a voice `voice`, `table`, `sovits`, `accepted`,
+    `review`, `rejected`.
 
     The report's `cues` hold for every cue: `index` (the file's number, or its place from 1), `cue_start_s`,
     `cue_end_s` (after a correction that was applied), `start_s`, `end_s` (of the cut in the recording, without the

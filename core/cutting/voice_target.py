@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import os
+import re
 import shutil
 import threading
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from core import atomic
 from core.cutting.cutter import Cut, padded
 from core.cutting.options import CutOptions
+from core.cutting.outputs import LIST, SOVITS, link_or_copy, list_line
 from core.dataset.clips import SILENCE_DB, SILENCE_LUFS, Clip, ClipTable, Verdict
 from core.dataset.importing import file_sha256
 from core.dataset.manifest import manifest_path
@@ -26,6 +28,7 @@ from core.subtitles.cue import Cue
 
 _ID_CHARS = 16
 _STEM_CHARS = 40
+_OURS = re.compile(r".+_[0-9a-f]{16}\.wav")
 _RESERVE_BYTES = 64 << 20
 
 
@@ -159,14 +162,40 @@ class VoiceTarget:
         for clip in before:
             if clip.audio not in kept:
                 (self._voice.path / clip.audio).unlink(missing_ok=True)
+        lists = self._lists([clip for clip in listed if clip.verdict == "accepted"])
         counts = {v: sum(clip.verdict == v for clip in here) for v in ("accepted", "review", "rejected")}
         return {
             "voice": self._voice.name,
             "table": str(self._table.path),
             "manifest": str(manifest_path(self._voice)),
             "report": str(path),
+            **lists,
             **counts,
         }
+
+    def _lists(self, clips: Sequence[Clip]) -> dict[str, str | None]:
+        """What other studios read, beside the voice's manifest, of all its accepted clips: their paths."""
+        root, speaker = self._voice.path.resolve(), self._options.speaker or self._voice.name
+        made: dict[str, str | None] = {"list": None, "sovits": None}
+        if self._options.gpt_sovits:
+            rows = [
+                {"audio": str(root / clip.audio), "text": clip.text, "language": self._options.language}
+                for clip in clips
+            ]
+            made["list"] = str(root / LIST)
+            atomic.write_text(root / LIST, "".join(list_line(row, speaker) + "\n" for row in rows))
+        if self._options.sovits:
+            folder = root / SOVITS / safe_name(speaker, "speaker")
+            folder.mkdir(parents=True, exist_ok=True)
+            wanted = {Path(clip.audio).name: root / clip.audio for clip in clips}
+            there = {path.name for path in folder.iterdir()}
+            for name in sorted(there - set(wanted)):
+                if _OURS.fullmatch(name):  # a clip of an earlier cutting; whatever else lies there is not ours
+                    (folder / name).unlink()
+            for name in sorted(set(wanted) - there):
+                link_or_copy(wanted[name], folder / name)
+            made["sovits"] = str(folder)
+        return made
 
     def _merged(self, clips: list[Clip], current: list[Clip]) -> list[Clip]:
         same = {clip.sha256: clip for clip in current}

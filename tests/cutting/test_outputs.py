@@ -17,7 +17,7 @@ from core.audio.encode import read_wav
 from core.cutting.cutter import Cut
 from core.cutting.dataset_folder import BROKEN, MANIFEST, existing
 from core.cutting.options import CutOptions
-from core.cutting.outputs import LIST, SOVITS, FolderTarget, _list_line, guess_language
+from core.cutting.outputs import LIST, SOVITS, FolderTarget, guess_language, list_line
 from core.cutting.plan import CuePlan
 from core.errors import Conflict, NoSpace
 from core.subtitles.cue import Cue
@@ -32,7 +32,7 @@ def test_language_by_script(text: str, language: str) -> None:
 
 
 def test_a_bar_or_a_line_break_never_breaks_the_line() -> None:
-    line = _list_line({"audio": "/a b/0001.wav", "text": "one | two\nthree"}, "A|B")
+    line = list_line({"audio": "/a b/0001.wav", "text": "one | two\nthree"}, "A|B")
     assert line.split("|") == ["/a b/0001.wav", "A B", "EN", "one two three"]
 
 
@@ -212,7 +212,7 @@ def test_more_than_the_disk_holds_is_refused_before_the_work(tmp_path: Path) -> 
 
 @given(st.text(max_size=60), st.text(max_size=20), st.sampled_from(["", "zh", "ja"]))
 def test_a_line_of_the_list_has_four_fields_whatever_is_in_them(text: str, speaker: str, language: str) -> None:
-    line = _list_line({"audio": "/a/1.wav", "text": text, "language": language}, speaker)
+    line = list_line({"audio": "/a/1.wav", "text": text, "language": language}, speaker)
     assert len(line.splitlines()) == 1
     fields = line.split("|")
     assert len(fields) == 4

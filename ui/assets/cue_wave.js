@@ -9,10 +9,17 @@
   const MOST_REGIONS = 150;
   const FILL_LIMIT_S = 2 * 3600;  // longer recordings are drawn where one looks only
   const AT_ONCE = 2;
+  const FRAME_S = 0.032;
+  const FRAMES = 1875;    // a block of speech
+  const SPEECH_FROM = 0.5;
+  const HEAR_SPAN_S = 300;  // the detector is asked for no more than this at a time
+  // Below the wave, from the bottom: the ruler, the band of speech, a line where the last cutting cut.
+  const [RULER, BAND, FOOT] = [14, 5, 25];
 
-  TS.Peaks = class {
-    constructor(arrived) {
-      this.arrived = arrived;
+  /* Something of each minute of a recording, asked for where one looks. */
+  class Blocks {
+    constructor(route, read, arrived, fill) {
+      [this.route, this.read, this.arrived, this.fill] = [route, read, arrived, fill];
       this.forget();
     }
 
@@ -39,7 +46,7 @@
     #next() {
       while (this.place && this.loading.size < AT_ONCE) {
         let i = this.wanted.find((one) => this.#missing(one));
-        if (i === undefined && this.loading.size === 0 && this.duration <= FILL_LIMIT_S)
+        if (i === undefined && this.loading.size === 0 && this.fill && this.duration <= FILL_LIMIT_S)
           for (let at = 0; at < this.count && i === undefined; at += 1) if (this.#missing(at)) i = at;
         if (i === undefined) return;
         this.#load(i);
@@ -50,9 +57,9 @@
       const place = this.place;
       this.loading.add(i);
       try {
-        const answer = await TS.askData(TS.dataUrl("peaks", { ...place, block: i }));
-        const fine = new Int8Array(await answer.arrayBuffer());
-        if (this.place === place) this.blocks.set(i, { fine, coarse: coarse(fine) });
+        const answer = await TS.askData(TS.dataUrl(this.route, { ...place, block: i }));
+        const data = this.read(await answer.arrayBuffer());
+        if (this.place === place) this.blocks.set(i, data);
       } catch {
         if (this.place === place) this.failed.add(i);
       }
@@ -60,6 +67,29 @@
       this.loading.delete(i);
       this.arrived();
       this.#next();
+    }
+  }
+
+  /* How likely speech is, as the detector hears it: 0..255 per 32 ms. */
+  class Speech extends Blocks {
+    constructor(arrived) { super("speech", (buffer) => new Uint8Array(buffer), arrived, false); }
+
+    /* The largest value between two times, 0..1. */
+    between(from, to) {
+      let most = 0;
+      const end = Math.max(Math.floor(from / FRAME_S) + 1, Math.ceil(to / FRAME_S));
+      for (let at = Math.max(0, Math.floor(from / FRAME_S)); at < end; at += 1)
+        most = Math.max(most, this.blocks.get(Math.floor(at / FRAMES))?.[at % FRAMES] ?? 0);
+      return most / 255;
+    }
+  }
+
+  class Peaks extends Blocks {
+    constructor(arrived) {
+      super("peaks", (buffer) => {
+        const fine = new Int8Array(buffer);
+        return { fine, coarse: coarse(fine) };
+      }, arrived, true);
     }
 
     /* [minimum, maximum] in -127..127 between two times, or null where nothing is known yet. */
@@ -79,7 +109,7 @@
       }
       return high >= low ? [low, high] : null;
     }
-  };
+  }
 
   const coarse = (fine) => {
     const made = new Int8Array(2 * Math.ceil(fine.length / 2 / COARSE));
@@ -103,7 +133,8 @@
       this.layer = root.querySelector("[data-desk=regions]");
       this.all = root.querySelector("[data-desk=overview]");
       this.cursor = root.querySelector("[data-desk=cursor]");
-      this.peaks = new TS.Peaks(() => this.draw());
+      this.peaks = new Peaks(() => this.draw());
+      this.speech = new Speech(() => this.draw());
       this.elements = new Map();
       [this.from, this.span, this.duration] = [0, 30, 0];
       this.at = null;
@@ -114,6 +145,7 @@
     open(place, duration) {
       this.duration = duration || 0;
       this.peaks.forget(place, this.duration);
+      this.speech.forget(place, this.duration);
       [this.from, this.span, this.at] = [0, Math.min(30, this.duration || 30), null];
       this.draw();
     }
@@ -147,6 +179,7 @@
         this.waiting = false;
         if (!this.view.clientWidth) return;
         this.peaks.want(this.from - 5, this.from + this.span + 5);
+        if (this.span <= HEAR_SPAN_S) this.speech.want(this.from, this.from + this.span);
         this.#drawView();
         this.#drawAll();
         this.#place();
@@ -174,6 +207,17 @@
       }
     }
 
+    /* Why a cut fell where it did: full where the detector is sure of speech, faint where it only suspects some. */
+    #band(pen, width, top, colour) {
+      pen.fillStyle = colour;
+      for (let x = 0; x < width; x += 1) {
+        const sure = this.speech.between(this.from + (x / width) * this.span, this.from + ((x + 1) / width) * this.span);
+        pen.globalAlpha = sure >= SPEECH_FROM ? 0.9 : sure * 0.5;
+        if (sure > 0.05) pen.fillRect(x, top, 1, BAND);
+      }
+      pen.globalAlpha = 1;
+    }
+
     #colours() {
       const style = getComputedStyle(this.view);
       return (name) => style.getPropertyValue(`--ts-${name}`);
@@ -182,7 +226,8 @@
     #drawView() {
       const [pen, width, height] = this.#canvas(this.view);
       const colour = this.#colours();
-      this.#wave(pen, width, height - 16, this.from, this.span, colour("accent"));
+      this.#wave(pen, width, height - FOOT, this.from, this.span, colour("accent"));
+      this.#band(pen, width, height - RULER - BAND - 1, colour("ok"));
       this.#ruler(pen, width, height, colour);
       this.#cutMarks(pen, width, height, colour);
       const cues = this.desk.model.cues;
@@ -191,7 +236,7 @@
         pen.fillStyle = colour("muted");
         for (const at of shown) {
           const [x, end] = [this.#x(cues[at].start_ms, width), this.#x(cues[at].end_ms, width)];
-          pen.fillRect(x, height - 20, Math.max(1, end - x - 1), 3);
+          pen.fillRect(x, height - FOOT, Math.max(1, end - x - 1), 2);
         }
       }
       this.#regions(shown.length > MOST_REGIONS ? shown.filter((at) => at === this.desk.current) : shown, width);
@@ -205,7 +250,7 @@
       pen.font = "10px system-ui, sans-serif";
       for (let s = Math.ceil(this.from / step) * step; s < this.from + this.span; s += step) {
         const x = this.#x(s * 1000, width);
-        pen.fillRect(x, height - 14, 1, 4);
+        pen.fillRect(x, height - RULER, 1, 4);
         pen.fillText(step < 1 ? TS.clockMs(Math.round(s * 1000)).slice(0, -2) : TS.clockMs(Math.round(s * 1000)).slice(0, -4), x + 3, height - 4);
       }
     }
@@ -220,12 +265,12 @@
         const cut = cuts.get(`${cue.start_ms}-${cue.end_ms}`);
         if (!cut) continue;
         const [x, end] = [this.#x(cut[2], width), this.#x(cut[3], width)];
-        pen.fillRect(x, height - 18, Math.max(1, end - x), 2);
+        pen.fillRect(x, height - FOOT, Math.max(1, end - x), 2);
         if (end - x < 110) continue;
         const sign = (n) => `${n > 0 ? "+" : ""}${n} ms`;
-        pen.fillText(sign(cut[2] - cut[0]), x + 3, height - 22);
+        pen.fillText(sign(cut[2] - cut[0]), x + 3, height - FOOT - 3);
         const right = sign(cut[3] - cut[1]);
-        pen.fillText(right, end - 3 - pen.measureText(right).width, height - 22);
+        pen.fillText(right, end - 3 - pen.measureText(right).width, height - FOOT - 3);
       }
     }
 

@@ -25,6 +25,8 @@ def build(ctx: Context, recording: gr.Dropdown, saved: str) -> None:
             endpoint = _build_endpoint(ctx)
             prompt, texts, answer = _build_prompt(ctx)
             go = gr.Button(t("clean.start"), variant="primary", elem_id="clean-start")
+            glossary = gr.Textbox("", label=t("clean.glossary"), info=t("clean.glossary_info"), lines=2, max_lines=2,
+                                  elem_id="clean-glossary")
             with gr.Accordion(t("clean.options"), open=False):
                 merge = _build_merge(ctx)
         with gr.Column(scale=1, min_width=400, elem_classes="ts-main"):
@@ -42,16 +44,19 @@ def build(ctx: Context, recording: gr.Dropdown, saved: str) -> None:
             raise BadInput(t("cut.no_recording"), t("cut.no_recording_hint"))
         return need_voice(t, voice), name
 
-    def start(voice: str | None, name: str | None, how: str, pasted: str, *values: Any) -> int:
+    def start(voice: str | None, name: str | None, how: str, pasted: str, terms: str, *values: Any) -> int:
         at = recording_of(voice, name)
+        studio.cutting.set_glossary(at[0], terms)
         if how == "answer" and not pasted.strip():
             raise BadInput(t("clean.no_answer"), t("clean.no_answer_hint"))
         options = {key: value for key, value in zip(merge, values, strict=True) if value is not None}
         studio.cutting.clean(*at, how, options, pasted)
         return 0
 
-    def ask(voice: str | None, name: str | None) -> str:
-        return "\n\n\n".join(studio.cutting.prompts(*recording_of(voice, name)))
+    def ask(voice: str | None, name: str | None, terms: str) -> str:
+        at = recording_of(voice, name)
+        studio.cutting.set_glossary(at[0], terms)
+        return "\n\n\n".join(studio.cutting.prompts(*at))
 
     def act(voice: str | None, name: str | None, event: gr.EventData) -> Any:
         data, at = act_of(event), recording_of(voice, name)
@@ -67,9 +72,9 @@ def build(ctx: Context, recording: gr.Dropdown, saved: str) -> None:
             ctx.bump(at[0])
         return 0
 
-    ctx.on(go.click, start, [ctx.voice, recording, way, answer, *merge.values()], [page], js=saved,
+    ctx.on(go.click, start, [ctx.voice, recording, way, answer, glossary, *merge.values()], [page], js=saved,
            show_progress="minimal")
-    ctx.on(texts[0].click, ask, [ctx.voice, recording], [texts[1]], js=saved)
+    ctx.on(texts[0].click, ask, [ctx.voice, recording, glossary], [texts[1]], js=saved)
     ctx.on(review.act, act, [ctx.voice, recording], [page])
 
     def key(scene: Scene) -> Hashable:
@@ -81,6 +86,8 @@ def build(ctx: Context, recording: gr.Dropdown, saved: str) -> None:
         return [review_html(t, studio.cutting.review(*at) if at else [], scene.values["review_page"])]
 
     ctx.parts.append(Part([review], key, render, page="cutting"))
+    ctx.parts.append(Part([glossary], lambda scene: scene.voice,
+                          lambda scene: [studio.cutting.glossary(scene.voice) if scene.voice else ""], page="cutting"))
 
 
 def _build_merge(ctx: Context) -> dict[str, Any]:

@@ -49,6 +49,18 @@ def build_form(ctx: Context) -> Form:
         with gr.Row():
             fields["merge"] = gr.Checkbox(False, label=t("cut.merge"), info=t("cut.merge_info"))
             fields["append"] = gr.Checkbox(False, label=t("cut.append"), info=t("cut.append_info"))
+            fields["fix_timing"] = gr.Checkbox(False, label=t("cut.fix_timing"), info=t("cut.fix_timing_info"))
+            fields["use_original"] = gr.Checkbox(False, label=t("cut.use_original"), info=t("cut.use_original_info"))
+        with gr.Row():
+            fields["speaker"] = gr.Textbox("", label=t("cut.speaker"), info=t("cut.speaker_info"), max_length=80,
+                                           max_lines=1, elem_id="cut-speaker", min_width=160)
+            fields["language"] = gr.Dropdown([(t("cut.by_script"), ""), *((t(f"language.{one}"), one)
+                                             for one in ("zh", "en", "ja", "ko", "yue"))], value="",
+                                             label=t("cut.language"), info=t("cut.language_info"), min_width=160)
+            fields["gpt_sovits"] = gr.Checkbox(True, label=t("cut.gpt_sovits"), info=t("cut.gpt_sovits_info"),
+                                               elem_id="cut-list")
+            fields["sovits"] = gr.Checkbox(False, label=t("cut.sovits"), info=t("cut.sovits_info"),
+                                           elem_id="cut-sovits")
     return form
 
 
@@ -131,6 +143,10 @@ def summary_html(t: Texts, report: dict[str, Any] | None) -> str:
     while len(bins) > 8 and not bins[-1][1]:
         bins.pop()
     told = report["warnings"][:-1] if report["correction"] else report["warnings"]  # the banner says the last one
+    made = [str(result[key]) for key in ("list", "sovits") if result.get(key)]
+    told = [*told, *(t("cut.also_made", path=path) for path in made)]
+    if report.get("cut_from", report["audio"]) != report["audio"]:
+        told.insert(0, t("cut.from_cleaned"))
     warnings = "".join(f"<li>{esc(one)}</li>" for one in told)
     notes = f'<ul class="ts-notes">{warnings}</ul>' if warnings else ""
     return (f'<div class="ts-summary"><div class="ts-figures">{figures}</div>'
