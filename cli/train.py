@@ -25,6 +25,9 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="seed (default: 1234)")
     parser.add_argument("--name", metavar="RUN", help="name of the run's folder")
     parser.add_argument("--resume", metavar="RUN", help="go on with this run")
+    parser.add_argument("--devices", metavar="N,N", help="GPUs that train together, such as 0,1")
+    parser.add_argument("--ranks", type=int, metavar="N", help="processes that train together, on GPUs or the CPU")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="have a Ray cluster train it: see docs/cluster.md")
     parser.add_argument("--force", action="store_true", help="start even where the pre-flight says no")
     add_set(parser, "training")
     add_device(parser)
@@ -44,6 +47,7 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
         raise BadInput("Which voice?", "Name one: app.py train VOICE; `app.py voices` lists them.", where="voice")
     known_voice(studio, voice)
     chosen = given(options, "preset", "encoder", "pitch", "steps", "batch_size", "precision", "seed", "name", "resume")
+    chosen |= given(options, "devices", "ranks", "cluster")
     params = {"voice": voice, **chosen, **parse_set(options.set)}
     checks = studio.preflight(params)
     show([check for check in checks if check.verdict != "ok"], out)

@@ -83,7 +83,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
-        self._touch()
+        self.touch()
         self._thread.start()
         return self
 
@@ -95,9 +95,10 @@ class Heartbeat:
 
     def _beat(self) -> None:
         while not self._end.wait(self._every_s):
-            self._touch()
+            self.touch()
 
-    def _touch(self) -> None:
+    def touch(self) -> None:
+        """One beat."""
         with contextlib.suppress(OSError):  # a folder that was deleted, a disk that is full: the next beat tries again
             self._file.touch()
 

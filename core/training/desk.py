@@ -9,7 +9,7 @@ from typing import Any
 from core.errors import BadInput, Conflict, NotFound
 from core.paths import unique_path
 from core.settings import Settings
-from core.training import checkpoints, choosing, exporting, listening, reproduce, runs
+from core.training import checkpoints, choosing, exporting, listening, reproduce, runs, stopfile
 from core.training.checkpoints import Checkpoint, DiskUse
 from core.training.choosing import Suggestion
 from core.training.listening import Choice, Kind, ListeningTest, Question, Result
@@ -58,6 +58,17 @@ class TrainingDesk:
         """About how long a stop takes: a step and a save."""
         info = self._info(run)
         return (info.step_s or 1.0) + (info.save_s or 5.0)
+
+    def stop(self, run: str) -> None:
+        """Ask a run to save and stop, wherever it trains. For runs without a job of this studio: a job is cancelled.
+
+        Raises:
+            Conflict: it is not going on.
+        """
+        found = self._run(run)
+        if not runs.is_going(found.path, found.read()):
+            raise Conflict(f"The run '{run}' is not going on.", "There is nothing to stop.", where=run)
+        stopfile.ask(found)
 
     # -- settings of runs
 

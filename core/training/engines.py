@@ -95,9 +95,14 @@ def exporter_of(info: RunInfo) -> Any:
 
 def preflight(settings: Settings, options: RunOptions) -> list[Check]:
     """Every check for a run with these options; nothing is changed. Raises NotFound for a run to resume."""
+    from core.training import preflight as common
+
     engine = engine_of(open_run(settings.runs, options.resume).read()) if options.resume else options.engine
     checks: list[Check] = _resolve(find(engine).preflight)(settings, options)
-    return checks
+    if options.cluster:
+        here = [check for check in checks if check.name not in common.OF_THIS_MACHINE]
+        return [*here, common.cluster(settings, options)]
+    return [*checks, *common.together(settings, options)]
 
 
 def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:

@@ -25,6 +25,7 @@ from core.training.parallel import Ranks
 from core.training.runs import Run, RunInfo
 from core.training.saving import patiently
 from core.training.session import begin, guarded
+from core.training.stopfile import FileContext
 
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
@@ -173,6 +174,7 @@ def train(
         random_state.seed_everything(options.seed)
         return body(Session(run, info, options, ctx, where, ranks, threads))
     run, info, options = begin(params, ctx.settings, model)
+    ctx = FileContext(ctx, run.path)
     ranks.share((run, info, options))
     random_state.seed_everything(options.seed)
     with guarded(run, info):

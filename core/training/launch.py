@@ -16,6 +16,7 @@ import sys
 import threading
 from pathlib import Path
 
+from core import atomic
 from core.errors import StudioError
 from core.jobs import handlers
 from core.jobs.context import ForegroundContext
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--params", type=Path, required=True)
     parser.add_argument("--follow", action="store_true", help="stop, as on SIGTERM, when standard input is closed")
+    parser.add_argument("--answer", type=Path, help="also write the result or the error there")
     given = parser.parse_args(arguments)
     settings = Settings.model_validate_json(given.settings.read_text(encoding="utf-8"))
     params = json.loads(given.params.read_text(encoding="utf-8"))
@@ -56,10 +58,19 @@ def main(arguments: list[str]) -> int:
         result = run_train(params, context)
     except StudioError as err:
         say(error=err.to_dict())
+        _leave(given.answer, {"error": err.to_dict()})
         return 1
     if first:
         say(result=result)
+        _leave(given.answer, {"result": result})
     return 0
+
+
+def _leave(path: Path | None, answer: dict[str, object]) -> None:
+    """For somebody who only sees the storage."""
+    if path is not None:
+        with contextlib.suppress(StudioError):  # a full disk: whoever waits sees how the process ended
+            atomic.write_json(path, answer)
 
 
 def _stop_at_end_of_input(context: ForegroundContext) -> None:

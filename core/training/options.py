@@ -17,7 +17,8 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     may_change: ClassVar[tuple[str, ...]] = (
-        *("steps", "batch_size", "accumulate", "learning_rate", "precision", "compile", "devices", "ranks"),
+        *("steps", "batch_size", "accumulate", "learning_rate", "precision", "compile"),
+        *("devices", "ranks", "cluster"),
         *("save_every_steps", "log_every_steps", "probe_every_steps", "measures"),
         *("keep", "keep_every_steps", "keep_light"),
     )
@@ -64,6 +65,9 @@ class RunOptions(BaseModel):
     ranks: int = Field(default=0, ge=0, le=1024)
     """Processes that train together, each with batches of its own: a step learns from ranks x batch_size x accumulate
     clips. 0: as many as `devices` names GPUs, or one."""
+    cluster: str = ""
+    """Address of a Ray cluster's job server that trains it, such as http://head:8265; empty: this machine. The
+    workspace must lie on storage that both see at the same path."""
     init_from: str | None = None
     """Path of the weights to start from (strict), such as a model.safetensors or G_*.pth."""
     resume: str | None = None

@@ -26,7 +26,7 @@ from core.jobs.failures import ended_how
 from core.paths import REPO_ROOT
 from core.training.options import RunOptions
 from core.training.runs import Run
-from core.training.session import begin
+from core.training.session import HANDED_OVER, begin
 
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
@@ -91,10 +91,7 @@ def train(params: dict[str, Any], ctx: "JobContext", model: type[RunOptions]) ->
         RankLost: a process ended by itself; run.json says so, and the run can be resumed.
         StudioError: what a rank found wrong.
     """
-    run, info, options = begin(params, ctx.settings, model)
-    # From here on the run belongs to the first rank, which resumes it.
-    info.state, info.pid, info.pid_started = "stopped", None, None
-    run.write(info)
+    run, _, options = begin(params, ctx.settings, model)
     with tempfile.TemporaryDirectory(prefix="ranks-") as folder:
         group = _Group(count(options), options, ctx, Path(folder), run.name)
         try:
@@ -127,15 +124,16 @@ class _Group:
         chosen = {"threads": threads, **({"device": "auto"} if options.devices else {})}
         shared.write_text(settings.model_copy(update=chosen).for_worker(), encoding="utf-8")
         (folder / "params.json").write_text(json.dumps({"resume": run}), encoding="utf-8")
-        self._ranks = [self._start(number, n_ranks, options, folder, threads) for number in range(n_ranks)]
+        self._ranks = [self._start(number, n_ranks, options, folder, run, threads) for number in range(n_ranks)]
 
-    def _start(self, number: int, n_ranks: int, options: RunOptions, folder: Path, threads: int) -> _Rank:
+    def _start(self, number: int, n_ranks: int, options: RunOptions, folder: Path, run: str, threads: int) -> _Rank:
         environment = {
             **os.environ,
             "RANK": str(number),
             "LOCAL_RANK": str(number),
             "WORLD_SIZE": str(n_ranks),
             STORE: str(folder / "store"),
+            HANDED_OVER: run,
             "OMP_NUM_THREADS": str(threads),
             "PYTHONUTF8": "1",
             **_visible(gpus(options.devices)),

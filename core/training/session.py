@@ -1,6 +1,7 @@
 """One start of a run: made or found, guarded against a second process, its end told truly. For every engine."""
 
 import contextlib
+import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
@@ -10,10 +11,14 @@ from typing import Any
 from core import __version__
 from core.errors import BadInput, Cancelled, Conflict, NoSpace, StudioError
 from core.settings import Settings
+from core.training import stopfile
 from core.training.alive import Heartbeat, RunLock, boot_id, host
 from core.training.health import OutOfMemory
 from core.training.options import Options, RunOptions, checked
 from core.training.runs import Run, RunInfo, create_run, is_going, open_run, own_process
+
+HANDED_OVER = "TIMBRE_RUN_HANDED_OVER"
+"""Environment variable: name of the run that the process which began it has left to this one (and its children)."""
 
 
 def begin(params: dict[str, Any], settings: Settings, model: type[Options]) -> tuple[Run, RunInfo, Options]:
@@ -30,7 +35,10 @@ def begin(params: dict[str, Any], settings: Settings, model: type[Options]) -> t
     if wanted:
         run = open_run(settings.runs, str(wanted))
         info = run.read()
-        if is_going(run.path, info):
+        handed_over = os.environ.get(HANDED_OVER) == run.name
+        if not handed_over:
+            stopfile.forget(run)
+        if is_going(run.path, info) and not handed_over:
             raise Conflict(f"The run '{run.name}' is going on already (process {info.pid}).", "Stop it first.")
         changes = {name: params[name] for name in model.may_change if params.get(name) is not None}
         options = checked(model, {**info.options, **changes, "resume": None})

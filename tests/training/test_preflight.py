@@ -11,6 +11,7 @@ from core.engines.sovits import trial
 from core.engines.sovits.preflight import preflight, tried
 from core.features import cache
 from core.settings import Settings, load_settings
+from core.training import engines
 from core.training.options import parse_options
 from core.training.runs import RunInfo, create_run
 from tests.training.material import BandEncoder, make_voice, register_encoder, small_config
@@ -122,3 +123,30 @@ def test_the_memory_line_can_be_measured(settings: Settings, voice: Voice, monke
     check = tried(settings, options)
     assert check.verdict == "warn"
     assert "take 1 with 4 accumulated" in check.fix
+
+
+def test_gpus_and_processes_that_train_together(
+    settings: Settings, voice: Voice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def devices(**options: object) -> tuple[str, str] | None:
+        found = engines.preflight(settings, parse_options({**BASE, "voice": voice.name, **options}))
+        return next(((c.verdict, c.detail) for c in found if c.name == "devices"), None)
+
+    assert devices() is None
+    assert devices(ranks=1000) == ("warn", f"1000 processes, {device.cpu_count()} CPUs")
+    assert devices(devices="gpu")[0] == "fail"  # type: ignore[index]
+    two = [DeviceInfo("GPU", "cuda", 8 * GIB, 6 * GIB, 0.0)] * 2
+    monkeypatch.setattr(device, "gpu_list", lambda: two)
+    assert devices(devices="0,1") == ("fail", "GPU 0, 1 is not here (0 found)")  # the device is set to cpu
+    settings = settings.model_copy(update={"device": "auto"})
+    assert devices(devices="0,1") == ("ok", "GPUs 0,1")
+    assert devices(devices="0,2") == ("fail", "GPU 2 is not here (2 found)")
+    assert devices(ranks=3)[0] == "fail"  # type: ignore[index]
+
+
+def test_a_run_on_a_cluster_is_not_judged_by_this_machine(settings: Settings, voice: Voice) -> None:
+    options = parse_options({**BASE, "voice": voice.name, "cluster": "127.0.0.1:1", "devices": "7"})
+    found = {c.name: c.verdict for c in engines.preflight(settings, options)}
+    assert found["cluster"] == "fail"
+    assert found["data"] in ("ok", "warn")
+    assert not {"memory", "device", "devices"} & set(found)
