@@ -28,6 +28,7 @@ class TrainEngine:
         export: (generation, config file, folder) -> files written, in the form of the program that the engine comes
             from; empty: there is none.
         export_presets: those that the program knows.
+        config: (path) -> options of a run, from a config file of that program; empty: none is understood.
     """
 
     options: str
@@ -36,6 +37,7 @@ class TrainEngine:
     code: tuple[str, ...]
     export: str = ""
     export_presets: tuple[str, ...] = ()
+    config: str = ""
 
 
 ENGINES: dict[str, TrainEngine] = {
@@ -52,6 +54,7 @@ ENGINES: dict[str, TrainEngine] = {
         run="core.engines.voxcpm.train:run_train",
         preflight="core.engines.voxcpm.train_preflight:preflight",
         code=("core/engines/voxcpm", "core/speech"),
+        config="core.engines.voxcpm.train_options:params_of_yaml",
     ),
 }
 
@@ -72,6 +75,15 @@ def options_class(name: str) -> type[RunOptions]:
     """The options of an engine's runs. Raises BadInput for an unknown engine."""
     model: type[RunOptions] = _resolve(find(name).options)
     return model
+
+
+def params_of_config(name: str, path: str) -> dict[str, Any]:
+    """Options of a run from a config file of the program that an engine comes from. Raises BadInput."""
+    target = find(name).config
+    if not target:
+        raise BadInput(f"The engine {name!r} takes no config file.", "Leave it out.", where="config")
+    params: dict[str, Any] = _resolve(target)(path)
+    return params
 
 
 def options_of(params: dict[str, Any]) -> RunOptions:

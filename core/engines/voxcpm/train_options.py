@@ -119,16 +119,16 @@ def lora_settings(options: VoxTrainOptions, is_v2: bool) -> LoraSettings | None:
     return options.lora or LoraSettings(enable_lm=True, enable_dit=True, r=rank, alpha=alpha)
 
 
-def params_of_yaml(path: str | Path, lora: bool = False) -> dict[str, Any]:
+def params_of_yaml(path: str | Path) -> dict[str, Any]:
     """Options of a run from a YAML of the package's script, without the voice.
 
-    `lora`: a LoRA even where the YAML has no `lora` block. `save_path` gives the run its name: runs lie where the
-    studio's runs lie. Paths are made absolute. Raises BadInput that names every unknown or mistyped setting.
+    `save_path` gives the run its name: runs lie where the studio's runs lie. Paths are made absolute. Raises BadInput
+    that names every unknown or mistyped setting.
     """
-    return params_of_config(read_yaml(path), lora)
+    return params_of_config(read_yaml(path))
 
 
-def params_of_config(config: FinetuneConfig, lora: bool = False) -> dict[str, Any]:
+def params_of_config(config: FinetuneConfig) -> dict[str, Any]:
     """`params_of_yaml` of settings that are read already."""
     data = {field: getattr(config, key) for field, key in _SAME.items()}
     data["val_manifest"] = data["val_manifest"] or ""
@@ -139,7 +139,7 @@ def params_of_config(config: FinetuneConfig, lora: bool = False) -> dict[str, An
     if base.is_dir():
         data["base"] = str(base.absolute())
     data |= {"lambda_diff": config.lambdas.diff, "lambda_stop": config.lambdas.stop}
-    data |= {"engine": "voxcpm", "preset": "lora" if lora or config.lora else "full"}
+    data |= {"engine": "voxcpm", "preset": "lora" if config.lora else "full"}
     if config.lora is not None:
         data["lora"] = config.lora.model_dump()
     name = Path(config.save_path).name
