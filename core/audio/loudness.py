@@ -52,7 +52,7 @@ class LoudnessMeter:
         joined = np.concatenate([self._rest, x]) if self._rest.size else x
         n_steps = joined.shape[0] // self._step
         # The powers of left and right add up (BS.1770-4, section 2, weights of one).
-        whole = joined[: n_steps * self._step].reshape(n_steps, -1)
+        whole = joined[: n_steps * self._step].reshape(n_steps, self._step * math.prod(x.shape[1:]))
         self._energies.append(np.einsum("ij,ij->i", whole, whole) / self._step)
         self._rest = joined[n_steps * self._step :].copy()
 

@@ -28,6 +28,7 @@ REASONS: dict[str, str] = {
     "text_differs": "A recogniser heard something else than its text.",
     "duplicate": "The same take is there twice.",
     "other_speaker": "It does not sound like the rest of the set.",
+    "other_language": "It is spoken in another language than the rest of the set.",
 }
 """Reason codes with their English text; the page translates the codes."""
 

@@ -58,8 +58,8 @@ class ClipFigures:
     speaker: str = ""
 
 
-def measure_clip(path: Path, embedder: str = "timbre") -> ClipFigures:
-    """Measure one file. Raises BadInput (cannot be decoded; no such embedder)."""
+def measure_clip(path: Path, embedder: speakers.Embedder = speakers.TIMBRE) -> ClipFigures:
+    """Measure one file. Raises BadInput (cannot be decoded), ModelFileError (of the embedder)."""
     info = probe(path)
     audio = load(path, info.rate_hz, LONGEST_S)
     audio16k = resample(audio, info.rate_hz, vad.RATE_HZ)
@@ -80,7 +80,7 @@ def measure_clip(path: Path, embedder: str = "timbre") -> ClipFigures:
         speech_s=_rounded(speech, 3),
         speech_ratio=_rounded(speech / duration_s if speech is not None and duration_s else None, 3),
         fingerprint=duplicates.pack(fingerprint(mel)) if audible else "",
-        speaker=speakers.pack(speakers.embedder(embedder)(audio16k)) if audible else "",
+        speaker=speakers.pack(embedder(audio16k)) if audible else "",
         **(_pitch(audio16k) if audible else {}),
     )
 

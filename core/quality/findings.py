@@ -17,7 +17,7 @@ _RANK: dict[str, int] = {"remark": 0, "review": 1, "reject": 2}
 CLIP_CODES = (
     "unreadable", "silent", "too_short", "too_long", "noisy", "clipped", "hot_peaks", "too_soft", "too_loud",
     "narrow_band", "reverberant", "little_speech", "little_voice", "no_text", "text_pace", "text_differs",
-    "duplicate", "other_speaker",
+    "duplicate", "other_speaker", "other_language",
 )  # fmt: skip
 """Codes that a clip can get here; other reasons in a clip's row are another part's and stay."""
 
@@ -52,7 +52,8 @@ class Surroundings:
 
     How high its source reaches, Hz (a soft clip alone may lack high frequencies); how long its source's room rings, s
     (one clip alone shows few decays); which better take holds the same (id) and how alike they are; how far it is from
-    the set's voice (robust z); how far a recogniser's text is from its own (character error rate).
+    the set's voice (robust z); how far a recogniser's text is from its own (character error rate); which language the
+    recogniser heard and which the set is in ("": not known).
     """
 
     source_bandwidth_hz: float | None = None
@@ -61,6 +62,8 @@ class Surroundings:
     similarity: float | None = None
     speaker_z: float | None = None
     error_rate: float | None = None
+    language: str = ""
+    expected_language: str = ""
 
 
 def clip_findings(figures: "ClipFigures", text: str, around: Surroundings, limits: Thresholds) -> list[ClipFinding]:
@@ -81,6 +84,9 @@ def clip_findings(figures: "ClipFigures", text: str, around: Surroundings, limit
         )
     if limits.speaker_z is not None and around.speaker_z is not None and around.speaker_z > limits.speaker_z:
         found.append(ClipFinding("other_speaker", "review", around.speaker_z, limits.speaker_z))
+    heard, expected = around.language, around.expected_language
+    if heard and expected and heard != expected:
+        found.append(ClipFinding("other_language", "review", params={"heard": heard, "expected": expected}))
     return sorted(found, key=lambda one: -_RANK[one.severity])
 
 

@@ -31,7 +31,7 @@ from core.quality.measuring import measured
 from core.quality.options import QaOptions, parse_qa_options
 from core.quality.report import Report, write_report
 from core.quality.set_figures import Member, SetFigures, set_figures, set_findings
-from core.quality.speakers import embedder
+from core.quality.speakers import Embedder, choose
 from core.quality.surroundings import surroundings
 from core.quality.text_match import language_of
 from core.quality.texts import pick_language, said
@@ -73,14 +73,14 @@ def run_qa(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     options = parse_qa_options(
         {k: v for k, v in params.items() if k not in ("voice", "folder", "preset", "thresholds")}
     )
-    embedder(options.speaker)  # a wrong name must not end as "cannot be read" at every clip
+    embedder = choose(options.speaker, ctx.settings)  # a wrong name must not end as "cannot be read" at every clip
     limits = parse_thresholds(str(params.get("preset") or "svc"), params.get("thresholds"))
     if options.report:
         atomic.check_target(Path(options.report).expanduser())
     place, items = _find(params, options, ctx)
-    figures, problems, n_new = _measure(place, items, options, ctx)
+    figures, problems, n_new = _measure(place, items, embedder, options, ctx)
     heard = place.cache.with_name("heard.json")
-    around, not_measured = surroundings(items, figures, limits, options, heard, ctx.sub(*_LISTEN_SHARE))
+    around, not_measured = surroundings(items, figures, embedder, limits, options, heard, ctx.sub(*_LISTEN_SHARE))
     by_clip = {
         item.id: clip_findings(figures[item.id], item.text, around[item.id], limits)
         if item.id in figures
@@ -88,7 +88,7 @@ def run_qa(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         for item in items
     }
     proposals = {item.id: _proposal(item, by_clip[item.id]) for item in items}
-    whole, spoken = _whole(items, figures, proposals, options)
+    whole, spoken = _whole(items, figures, proposals, around, options)
     if not whole.phonemes:
         not_measured["phonemes"] = "no texts in a known language (text_language)"
     remarks = set_findings(whole, limits, phonemes.missing(whole.phonemes, spoken))
@@ -140,15 +140,15 @@ def _folder_key(folder: Path) -> str:
 
 
 def _measure(
-    place: _Place, items: list[Item], options: QaOptions, ctx: "JobContext"
+    place: _Place, items: list[Item], embedder: Embedder, options: QaOptions, ctx: "JobContext"
 ) -> tuple[dict[str, ClipFigures], dict[str, str], int]:
     """(figures by clip, why there are none by clip, how many contents were measured now)."""
     part = ctx.sub(0.0, _MEASURE_SHARE)
     problems: dict[str, str] = {}
-    with FigureCache(place.cache, options.speaker) as cache:
+    with FigureCache(place.cache, embedder.name) as cache:
         todo = {item.sha256: item.path for item in items if cache.get(item.sha256) is None}
         part.progress(0.0, f"Measuring {len(todo)} of {len(items)} clips")
-        for n_done, (sha256, outcome) in enumerate(measured(todo, options.speaker, part, options.workers), start=1):
+        for n_done, (sha256, outcome) in enumerate(measured(todo, embedder, part, options.workers), start=1):
             if isinstance(outcome, str):
                 problems[sha256] = outcome
             else:
@@ -194,16 +194,28 @@ def _counts(proposals: Mapping[str, Clip | str]) -> dict[str, int]:
 
 
 def _whole(
-    items: list[Item], figures: dict[str, ClipFigures], proposals: Mapping[str, Clip | str], options: QaOptions
+    items: list[Item],
+    figures: dict[str, ClipFigures],
+    proposals: Mapping[str, Clip | str],
+    around: Mapping[str, Surroundings],
+    options: QaOptions,
 ) -> tuple[SetFigures, str]:
     """The set's figures, and the language that its sounds were counted in ("" for none)."""
     members = [
-        Member(item.source, item.text, item.speaker, _verdict(proposals[item.id]) == "accepted", figures[item.id])
+        Member(
+            item.source,
+            item.text,
+            item.speaker,
+            _verdict(proposals[item.id]) == "accepted",
+            figures[item.id],
+            around[item.id].language or language_of(item.text),
+        )
         for item in items
         if item.id in figures
     ]
     texts = [one.text for one in members if one.accepted and one.text]
-    spoken = options.text_language or language_of(" ".join(texts))
+    heard = next((one.expected_language for one in around.values()), "")
+    spoken = options.text_language or language_of(" ".join(texts)) or heard
     return set_figures(members, phonemes.count(texts, spoken)), spoken
 
 

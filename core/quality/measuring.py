@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import StudioError
 from core.quality.figures import ClipFigures, measure_clip
+from core.quality.speakers import Embedder
 
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
@@ -21,7 +22,7 @@ _WAITING_PER_WORKER = 4
 
 
 def measured(
-    paths: Mapping[str, Path], embedder: str, ctx: "JobContext", workers: int = 0
+    paths: Mapping[str, Path], embedder: Embedder, ctx: "JobContext", workers: int = 0
 ) -> Iterator[tuple[str, ClipFigures | str]]:
     """(key, figures, or the sentence that says why there are none) of every clip, as they are done.
 
@@ -47,7 +48,7 @@ def measured(
 
 
 def _all(
-    pool: ProcessPoolExecutor, paths: Mapping[str, Path], embedder: str, ctx: "JobContext", most_waiting: int
+    pool: ProcessPoolExecutor, paths: Mapping[str, Path], embedder: Embedder, ctx: "JobContext", most_waiting: int
 ) -> Iterator[tuple[str, ClipFigures | str]]:
     """Few clips are handed over at a time, so that a cancel does not wait for a long queue."""
     todo = iter(paths.items())
@@ -63,7 +64,7 @@ def _all(
             yield waiting.pop(future), future.result()
 
 
-def _measure(path: Path, embedder: str) -> ClipFigures | str:
+def _measure(path: Path, embedder: Embedder) -> ClipFigures | str:
     try:
         return measure_clip(path, embedder)
     except StudioError as err:

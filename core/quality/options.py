@@ -16,7 +16,7 @@ class QaOptions(BaseModel):
     apply: bool = Field(False, description="write the proposed verdicts into the voice's table (can be undone)")
     report: str | None = Field(None, description="where the HTML report goes; default: the voice's reports folder")
     language: Literal["auto", "en", "zh"] = Field("auto", description="language of findings and report")
-    speaker: str = Field("timbre", description="speaker embedder, see core.quality.speakers")
+    speaker: str = Field("auto", description="what tells voices apart: network, timbre, or auto: the network if here")
     asr: str | None = Field(None, description="recogniser to compare texts with; None: not done")
     text_language: str = Field("", max_length=20, description="language of the texts, as en or it; empty: by script")
     workers: int = Field(0, ge=0, le=64, description="processes; 0 chooses")

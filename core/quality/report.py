@@ -156,7 +156,7 @@ def _line(row: dict[str, Any], language: str, w: Any) -> str:
     reasons = "; ".join(
         LANGUAGES[language].get(one["code"], (one["code"],))[0]
         + (f" ({quantity(one['code'], one['figure'])})" if one["figure"] is not None else "")
-        + (f": {one['params']['problem']}" if "problem" in one["params"] else "")
+        + "".join(f": {one['params'][key]}" for key in ("problem", "heard") if key in one["params"])
         for one in row["findings"]
     )
     verdict = w(row["verdict"]) + (f" ({w('by_user')})" if row["by_user"] else "")

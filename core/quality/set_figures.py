@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.quality.findings import Finding
 from core.quality.notes import covered, note_name
-from core.quality.text_match import language_of, script_of
+from core.quality.text_match import script_of
 from core.quality.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -18,13 +18,14 @@ SHORT_S, LONG_S = 3.0, 10.0
 
 @dataclass(frozen=True)
 class Member:
-    """One clip as the set sees it. `accepted`: it would be trained on."""
+    """One clip as the set sees it. `accepted`: it would be trained on; `language`: as heard, or as its script tells."""
 
     source: str
     text: str
     speaker: str
     accepted: bool
     figures: "ClipFigures"
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def set_figures(members: Sequence[Member], phonemes: dict[str, int] | None = Non
         for char in one.text.casefold():
             if (script := script_of(char)) is not None:
                 letters[script].add(char)
-        if language := language_of(one.text):
-            languages[language] += 1
+        if one.language:
+            languages[one.language] += 1
         seconds = one.figures.duration_s
         lengths["short" if seconds < SHORT_S else "long" if seconds > LONG_S else "middle"] += 1
     held = covered(notes)

@@ -23,6 +23,7 @@ _LEAST_ROOMS = 3
 def surroundings(
     items: list[Item],
     figures: dict[str, ClipFigures],
+    embedder: speakers.Embedder,
     limits: Thresholds,
     options: QaOptions,
     kept: Path,
@@ -36,21 +37,29 @@ def surroundings(
     sounding = [item for item in items if item.id in figures and figures[item.id].fingerprint]
     reach, rooms = _reach(sounding, figures), _rooms(sounding, figures)
     copies = _copies(sounding, figures, limits)
-    far = speakers.outliers([speakers.unpack(figures[item.id].speaker) for item in sounding])
+    vectors = [speakers.unpack(figures[item.id].speaker) for item in sounding]
+    lengths = [figures[item.id].active_s for item in sounding]
+    far = speakers.outliers(vectors) if embedder == speakers.TIMBRE else speakers.strangers(vectors, lengths)
     distance = {item.id: z for item, z in zip(sounding, far, strict=True)}
-    errors, not_measured = asr.error_rates(sounding, options, kept, ctx)
+    heard, not_measured = asr.listen(sounding, options, kept, ctx)
+    expected = asr.expected_language(heard, options)
     if len(sounding) < speakers.LEAST_CLIPS:
         not_measured["other_speaker"] = f"fewer than {speakers.LEAST_CLIPS} clips"
+    elif embedder == speakers.TIMBRE:
+        not_measured["speaker_network"] = "by timbre alone, which misses similar voices; import a speaker network"
     around = {}
     for item in items:
         other, similarity = copies.get(item.id, (None, None))
+        said = heard.get(item.id)
         around[item.id] = Surroundings(
-            reach.get(item.source),
-            rooms.get(item.source),
-            other,
-            similarity,
-            distance.get(item.id),
-            errors.get(item.id),
+            source_bandwidth_hz=reach.get(item.source),
+            source_rt60_s=rooms.get(item.source),
+            duplicate_of=other,
+            similarity=similarity,
+            speaker_z=distance.get(item.id),
+            error_rate=said.error_rate if said else None,
+            language=said.language if said else "",
+            expected_language=expected,
         )
     return around, not_measured
 

@@ -97,6 +97,12 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Another person, another microphone or music in one voice makes it unsteady.",
         "Listen: leave out other people; keep it if it is the same voice in another mood.",
     ),
+    "other_language": (
+        "Spoken in another language",
+        "A few clips of another language teach sounds at the wrong places, and their texts are read by wrong rules.",
+        "Listen: leave them out, or say the language of the texts in the settings of the check. Short clips and names "
+        "mislead a recogniser.",
+    ),
     "none_accepted": (
         "No clip is accepted",
         "Training takes accepted clips only, so there is nothing to train on.",

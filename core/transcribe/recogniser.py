@@ -39,6 +39,11 @@ class Recogniser(ABC):
         `check` is called between pieces of work; what it raises ends the recognition.
         """
 
+    def spoken(self, audio: NDArray[np.float32]) -> tuple[str, float] | None:
+        """(language of two letters, how sure 0..1) of `audio` [n], 16 kHz mono; None for one that tells no languages
+        apart."""
+        return None
+
 
 def open_recogniser(settings: "Settings", options: TranscribeOptions) -> Recogniser:
     """Load the model that the options ask for.

@@ -119,6 +119,13 @@ class Whisper(Recogniser):
                 yield Word(word.word, float(word.start), float(word.end), float(word.probability))
             check()
 
+    def spoken(self, audio: NDArray[np.float32]) -> tuple[str, float] | None:
+        """See `Recogniser.spoken`. A model that knows English only tells nothing."""
+        if not self._model.model.is_multilingual:
+            return None
+        language, probability, _ = self._model.detect_language(audio)
+        return language, float(probability)
+
 
 def _index(device: str) -> int:
     return int(device.partition(":")[2] or 0)

@@ -114,3 +114,8 @@ def test_normalize_does_not_blow_up_noise_and_sets_short_sound_by_rms() -> None:
     assert integrated_lufs(normalize(faint, RATE, -20), RATE) < -25
     short = normalize(tone(0.2, level=0.05), RATE, -20.0)
     assert 20 * np.log10(np.sqrt(np.mean(short**2))) == pytest.approx(-20, abs=0.1)
+
+
+@pytest.mark.parametrize("n", [1, 200])
+def test_scraps_have_no_loudness(n: int) -> None:
+    assert integrated_lufs(np.ones(n, np.float32), 16000) == -math.inf

@@ -89,7 +89,7 @@ def test_a_wrong_embedder_rejects_no_clip(folder: Path, workspace: Path, capfd: 
 
 def test_what_was_not_measured_is_said(folder: Path, workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["qa", str(folder), "--set", "asr=auto", "--workspace", str(workspace)]) == 0
-    assert "not measured: text_differs (no clip has text)" in capfd.readouterr().err
+    assert "not measured: text_differs (" in capfd.readouterr().err
 
 
 def test_nothing_to_judge_and_no_place_for_the_report(

@@ -85,6 +85,15 @@ def test_of_silence_nothing_else_is_said() -> None:
     assert codes(replace(GOOD, active_s=0.0, snr_db=0.0, lufs=-120.0)) == ["silent"]
 
 
+def test_another_language_is_put_up_for_review() -> None:
+    def told(heard: str, expected: str) -> list[str]:
+        around = Surroundings(language=heard, expected_language=expected)
+        return [one.code for one in clip_findings(GOOD, "", around, parse_thresholds())]
+
+    assert told("it", "en") == ["other_language"]
+    assert told("en", "en") == told("", "en") == told("it", "") == []
+
+
 def test_what_was_not_measured_is_no_fault() -> None:
     bare = ClipFigures(5.0, -20.0, -1.0, 45.0, 0.0, 12000.0, 4.8)
     assert codes(bare) == []

@@ -9,7 +9,7 @@ from core.quality.options import QaOptions, parse_qa_options
 def test_the_defaults_change_nothing() -> None:
     options = parse_qa_options({})
     assert options == QaOptions()
-    assert (options.apply, options.report, options.asr, options.speaker) == (False, None, None, "timbre")
+    assert (options.apply, options.report, options.asr, options.speaker) == (False, None, None, "auto")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ def around(
     items: list[Item], known: dict[str, ClipFigures], workspace: Path
 ) -> tuple[dict[str, Surroundings], dict[str, str]]:
     context = ForegroundContext(load_settings({"workspace": str(workspace)}, env={}))
-    return surroundings(items, known, parse_thresholds(), parse_qa_options({}), workspace / "heard.json", context)
+    limits, options = parse_thresholds(), parse_qa_options({})
+    return surroundings(items, known, speakers.TIMBRE, limits, options, workspace / "heard.json", context)
 
 
 def test_reach_and_room_belong_to_the_source(workspace: Path) -> None:
@@ -75,3 +76,22 @@ def test_two_thousand_clips(workspace: Path) -> None:
     found, _ = around([item(name) for name in known], known, workspace)
     assert sum(one.duplicate_of is not None for one in found.values()) == 10
     assert all(one.speaker_z is not None for one in found.values())
+
+
+def test_a_network_compares_directions_of_long_clips_only(workspace: Path) -> None:
+    rng = np.random.default_rng(0)
+    centre, other = rng.standard_normal((2, 64))
+    known = {}
+    for n in range(12):
+        vector = (other if n >= 10 else centre) + 0.3 * rng.standard_normal(64)
+        packed = speakers.pack((vector / np.linalg.norm(vector)).astype(np.float32))
+        known[str(n)] = replace(figures(n), speaker=packed, active_s=1.0 if n == 11 else 2.0)
+    context = ForegroundContext(load_settings({"workspace": str(workspace)}, env={}))
+    network = speakers.Embedder("campplus-1", Path("campplus.onnx"))
+    found, why = surroundings(
+        [item(name) for name in known], known, network, parse_thresholds(), parse_qa_options({}),
+        workspace / "heard.json", context,
+    )  # fmt: skip
+    assert (found["10"].speaker_z or 0.0) > 5.0 > max(found[str(n)].speaker_z or 0.0 for n in range(10))
+    assert found["11"].speaker_z is None
+    assert "speaker_network" not in why
