@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from core.dataset.history import Step
     from core.dataset.voices import ImportReport, Voice, VoiceStore
     from core.engines.sovits.convert_desk import ConversionDesk
+    from core.models.desk import ModelsDesk
     from core.service.desk import CharacterDesk
+    from core.song.desk import SongDesk
     from core.speech.desk import SpeechDesk
     from core.training.desk import TrainingDesk
 
@@ -210,6 +212,13 @@ class Studio:
         return CuttingDesk(self.settings, self._voices, self._jobs, self._refuse_while_busy)
 
     @property
+    def songs(self) -> "SongDesk":
+        """Finished songs: parted, converted, mixed."""
+        from core.song.desk import SongDesk
+
+        return SongDesk(self.settings, self._voices, self._jobs)
+
+    @property
     def dataset(self) -> "DatasetDesk":
         """What is known of a voice's clips and recordings beyond their tables: quality, history, cleaning."""
         from core.dataset.desk import DatasetDesk
@@ -232,6 +241,13 @@ class Studio:
             if self._speech is None:  # one for all: it holds the loaded models
                 self._speech = SpeechDesk(self.settings, lambda: self._voices)
             return self._speech
+
+    @property
+    def models(self) -> "ModelsDesk":
+        """Model files: what is here, import, info, compression, mixing, deletion."""
+        from core.models.desk import ModelsDesk
+
+        return ModelsDesk(self.settings, self._voices, self._jobs, self._refuse_while_busy)
 
     # -- training
 

@@ -47,6 +47,9 @@ def running_phase(step: Tensor, hop: int) -> Tensor:
 class SineSource(nn.Module):
     """Sines of the fundamental and its overtones, gated by voicing, with noise; no parameters."""
 
+    bare = False
+    """True: neither pauses nor noise, as so-vits-svc 4.1-Latest has it."""
+
     def __init__(self, rate_hz: int, hop: int, n_overtones: int = 8) -> None:
         super().__init__()
         self.rate_hz, self.hop, self.n_harmonics = rate_hz, hop, n_overtones + 1
@@ -60,6 +63,8 @@ class SineSource(nn.Module):
     def forward(self, f0: Tensor, noise: Noise) -> Tensor:
         """`f0` [B, T] in Hz, 0 where unvoiced; returns [B, T * hop, harmonics], about -0.1 to 0.1."""
         sines = self.phase(f0, noise).mul_(2 * math.pi).sin_()
+        if self.bare:
+            return sines.mul_(SINE_AMPLITUDE)
         voiced = (f0 > 0).to(f0.dtype).repeat_interleave(self.hop, dim=1).unsqueeze(2)
         level = UNVOICED_NOISE + voiced * (VOICED_NOISE - UNVOICED_NOISE)
         return sines.mul_(voiced * SINE_AMPLITUDE).addcmul_(level, noise.normal(sines.shape, sines))

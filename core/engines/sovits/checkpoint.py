@@ -151,9 +151,10 @@ def load_discriminator(path: Path, discriminator: nn.Module) -> None:
 
 
 def release(source: Path, target: Path, *, half: bool = False) -> None:
-    """Write what inference needs of a generator file, as safetensors: without `enc_q`, in float16 if `half`.
+    """Write what inference needs of a generator file: without `enc_q`, in float16 if `half`.
 
-    Raises ModelFileError if `source` is no generator.
+    A `target` that ends in .pth is as upstream's compressor writes it, any other one is safetensors. Raises
+    ModelFileError if `source` is no generator.
     """
     from safetensors.torch import save_file
 
@@ -168,4 +169,8 @@ def release(source: Path, target: Path, *, half: bool = False) -> None:
         if not name.startswith(POSTERIOR_PREFIX)
     }
     with atomic.file(target) as temporary:
-        save_file(kept, temporary, metadata={"format": "pt"})
+        if target.suffix.lower() == ".pth":
+            fresh = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))]).state_dict()
+            torch.save({"model": kept, "iteration": 0, "optimizer": fresh, "learning_rate": 1e-4}, temporary)
+        else:
+            save_file(kept, temporary, metadata={"format": "pt"})

@@ -14,6 +14,7 @@ from core import atomic
 from core.engines.sovits.checkpoint import load_generator
 from core.engines.sovits.config import SovitsConfig, load_config
 from core.errors import BadInput, ModelFileError, NotFound
+from core.nn.nsf import SineSource
 from core.training import optimiser_state
 from core.training.generations import Generation, save_tensors, sha256_of
 from core.training.options import TrainOptions
@@ -31,6 +32,11 @@ class VoiceModel:
     """In eval mode on its device, folded for inference."""
     config: SovitsConfig
     card: dict[str, Any]
+
+    @property
+    def as_latest(self) -> bool:
+        """Whether it is used as so-vits-svc 4.1-Latest uses it, not as 4.1-Stable (spec, section 7)."""
+        return self.card.get("behaviour") == "4.1-latest"
 
 
 def export_model(
@@ -91,7 +97,12 @@ def load_model(folder: Path, device: str = "cpu") -> VoiceModel:
     card = read_card(folder)
     config = load_config(folder / CONFIG_FILE)
     generator = load_generator(folder / MODEL_FILE, config, for_inference=True, device=device)
-    return VoiceModel(folder, generator, config, card)
+    model = VoiceModel(folder, generator, config, card)
+    if model.as_latest:
+        for module in generator.modules():
+            if isinstance(module, SineSource):
+                module.bare = True
+    return model
 
 
 def voice_models(models_dir: Path) -> list[Path]:

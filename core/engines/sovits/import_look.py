@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import yaml
@@ -171,7 +171,7 @@ def _weights(path: Path, name: str) -> Found:
         return _generator(path, name, tensors)
     if kind == "diffusion":
         return _diffusion(path, name, tensors)
-    return Found(path, name, kind, _WORDS[kind], facts={"step": _step(path)})
+    return Found(path, name, cast(FoundKind, kind), _WORDS[kind], facts={"step": _step(path)})
 
 
 def _centres(data: Any) -> dict[str, int]:

@@ -130,7 +130,7 @@ def _render(
         units=units[None].to(tools.device),
         f0=torch.from_numpy(f0_hz)[None].to(tools.device),
         uv=torch.from_numpy(uv)[None].to(tools.device),
-        volume=torch.from_numpy(volume(wav, HOP))[None].to(tools.device),
+        volume=torch.from_numpy(volume(wav, HOP, not tools.model.as_latest))[None].to(tools.device),
         speaker=_speaker_input(tools, at_s, audio.size / RATE_HZ),
     )
     samples = _synthesise(options, tools, inputs, seed)
@@ -196,6 +196,6 @@ def _synthesise(options: ConvertOptions, tools: Tools, inputs: Inputs, seed: int
         if options.second_encoding:
             units = _units(tools, heard, RATE_HZ)[None].to(tools.device)
         if not tools.model.config.model.vol_embedding:  # else 4.1 keeps the loudness that the voice model heard
-            loudness = torch.from_numpy(volume(heard, HOP))[None].to(tools.device)
+            loudness = torch.from_numpy(volume(heard, HOP, not tools.model.as_latest))[None].to(tools.device)
     diffused = tools.diffuser.render(units, f0, loudness, inputs.speaker, audio, noise)
     return diffused[0, 0].float().cpu().numpy()
