@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 PLOTS: tuple[tuple[str, str], ...] = (
     ("loss/g/mel", "training.plot_mel"),
     ("loss/g/total", "training.plot_total"),
+    ("loss/total", "training.plot_loss"),
     ("grad_norm/g", "training.plot_grad"),
+    ("grad_norm", "training.plot_grad"),
     ("lr", "training.plot_lr"),
     ("steps_per_s", "training.plot_speed"),
     ("probe/mel_distance", "training.plot_probe"),
@@ -102,14 +104,16 @@ def offer_html(t: Texts, run: "RunSummary") -> str:
 def setting_name(t: Texts, name: str) -> str:
     """An option of a run in the words of the form; one that has none is said by its name."""
     key = f"training.opt_{name}"
-    return t(key) if t.has(key) else name.replace("_", " ")
+    return t(key) if t.has(key) else said(t, name.replace("_", " "))
 
 
 def plots_html(t: Texts, runs: Sequence[tuple[str, Rows]], plots: Sequence[tuple[str, str]] = PLOTS,
                most: int = 9) -> str:
     """The course of the figures over the steps: of the first run, with the others drawn over it, each named below."""
     names = {name for row in (runs[0][1] if runs else ()) for name, value in row.items() if value is not None}
-    shown = [(name, key) for name, key in plots if name in names][:most]
+    shown = [(name, t(key)) for name, key in plots if name in names]
+    if plots is PLOTS:  # an engine's own losses have no words of their own
+        shown += [(name, name) for name in sorted(names) if name.startswith("loss/") and name not in dict(plots)]
     if not shown:
         return f'<p class="ts-empty">{esc(t("training.no_figures"))}</p>'
     width, height = PLOT_SIZE
@@ -117,7 +121,7 @@ def plots_html(t: Texts, runs: Sequence[tuple[str, Rows]], plots: Sequence[tuple
     def lines(name: str) -> list[Series]:
         return [Series(run if len(runs) > 1 else "", points_of(rows, name), i) for i, (run, rows) in enumerate(runs)]
 
-    figures = "".join(lines_svg(lines(name), t(key), t("training.axis_step"), width, height) for name, key in shown)
+    figures = "".join(lines_svg(lines(name), title, t("training.axis_step"), width, height) for name, title in shown[:most])
     return f'{legend_html([run for run, _ in runs])}<div class="ts-plots ts-three">{figures}</div>'
 
 

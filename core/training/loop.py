@@ -18,6 +18,7 @@ from torch import Tensor
 from core.errors import ModelFileError, NoSpace
 from core.training import compiling, generations, optimiser_state, random_state
 from core.training.descent import Descent, choose_precision
+from core.training.gpu_use import GpuUse
 from core.training.health import LOWEST_SCALE, Diverged, LossGuard, explain_memory, is_out_of_memory
 from core.training.learner import Learner
 from core.training.metrics import MetricsLog
@@ -92,6 +93,7 @@ class Loop(Generic[B]):
                 info.notes.append(note)
         self._guard = LossGuard()
         self._pace = Pace()
+        self._gpu = GpuUse(str(device) if ranks.first else "cpu")
 
     # ---- going on
 
@@ -204,7 +206,7 @@ class Loop(Generic[B]):
         """
         self._pace.begin(self.step)
         stopped = False
-        with self.stream() as stream:
+        with self.stream() as stream, self._gpu:
             while self.step < self.options.steps:
                 if self.ranks.any(stopped or ctx.cancel_requested, self.device):
                     stopped = True
@@ -308,6 +310,8 @@ class Loop(Generic[B]):
             values["grad_scale"] = self.by.scaler.get_scale()
         if self.device.type == "cuda":
             values["gpu_memory_mb"] = torch.cuda.max_memory_allocated(self.device) / 1e6
+        if (load := self._gpu.percent()) is not None:
+            values["gpu_use"] = load
         window.clear()
         if metrics is None:
             return

@@ -172,7 +172,8 @@ def diff(one: RunInfo, other: RunInfo) -> list[tuple[str, Any, Any]]:
             rows.append((name, a, b))
     if one.encoder_fingerprint != other.encoder_fingerprint:
         rows.append(("encoder_fingerprint", one.encoder_fingerprint, other.encoder_fingerprint))
-    for name in sorted({*one.versions, *other.versions}):
+    # A run that was repeated and has not started yet has none.
+    for name in sorted({*one.versions, *other.versions}) if one.versions and other.versions else ():
         if one.versions.get(name) != other.versions.get(name):
             rows.append((f"version of {name}", one.versions.get(name), other.versions.get(name)))
     return rows

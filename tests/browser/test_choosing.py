@@ -1,4 +1,5 @@
-"""Training watched and judged in real Chromium: plots move, stop, resume, two checkpoints compared, a blind vote."""
+"""Training watched and judged in real Chromium: TensorBoard and the page's own plots move, stop, resume, two
+checkpoints compared, a blind vote, a run repeated from its manifest."""
 
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,13 @@ PLAYS = """async (selector) => {
 }"""
 # How many points the first curve has.
 POINTS = "(document.querySelector('#run-plots polyline')?.getAttribute('points') || '').split(' ').length"
+# The last step that TensorBoard shows of the only run; 0 before there is any.
+BOARD_STEP = """fetch('/tensorboard/data/plugin/scalars/tags').then((r) => r.json()).then((runs) => {
+  const run = Object.keys(runs)[0];
+  if (!run) return 0;
+  return fetch('/tensorboard/data/plugin/scalars/scalars?' + new URLSearchParams({ run, tag: 'loss/g/mel' }))
+    .then((r) => r.json()).then((rows) => rows.length ? rows[rows.length - 1][1] : 0);
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +79,18 @@ def test_train_stop_resume_compare_vote(page: Any, studio: Any, do: Any, voice: 
     page.wait_for_function(f"{POINTS} > {before + 1}")
     assert page.locator("#run-plots figure").count() >= 5
     assert page.locator("#run-log pre").count() == 1
+    assert "left" in page.inner_text("#run-head"), "how long it still takes"
+
+    # TensorBoard moves too, on the same origin; it shows this run and has no projector.
+    tab(page, "TensorBoard")
+    board = page.frame_locator("#tensorboard iframe")
+    board.get_by_role("combobox", name="Filter tags (regex)").fill("loss/g/mel")
+    board.locator("card-view", has_text="loss/g/mel").first.wait_for()
+    page.wait_for_function(BOARD_STEP)
+    first = page.evaluate(BOARD_STEP)
+    page.wait_for_function(f"{BOARD_STEP.rstrip()} .then((step) => step > {first})")
+    assert "projector" not in page.evaluate("fetch('/tensorboard/data/plugins_listing').then((r) => r.json())")
+    tab(page, "Live")
 
     # Stop means saved; one click goes on from there.
     wait_for_probes(page, studio, 1)
@@ -94,6 +114,9 @@ def test_train_stop_resume_compare_vote(page: Any, studio: Any, do: Any, voice: 
     assert page.evaluate(PLAYS, "#checkpoints audio") > 0.2
     newest.locator("[data-act=star]").click()
     newest.locator("[data-act=unstar]").wait_for()
+    page.once("dialog", lambda asked: asked.accept("the warm one"))
+    newest.locator("[data-act=label]").click()
+    newest.get_by_text("the warm one").wait_for()
 
     # Blind: two of them, by keys and by clicks, to the end; what was what is told only then.
     tab(page, "Blind test")
@@ -106,6 +129,11 @@ def test_train_stop_resume_compare_vote(page: Any, studio: Any, do: Any, voice: 
     page.locator("#blind b >> nth=0").click()  # out of the field: the keys are for the vote
     page.keyboard.press("1")
     page.wait_for_selector("#blind [data-round='1']")
+    # A reload in the middle loses no vote: the test is found again among those so far.
+    page.reload()
+    tab(page, "Blind test")
+    page.click("#blind-tests [data-act=open]")
+    page.wait_for_selector("#blind [data-round='1']")
     page.click("#blind [data-choice=second]")
     page.wait_for_selector("#blind [data-round='2']")
     page.click("#blind [data-choice=same]")
@@ -115,6 +143,54 @@ def test_train_stop_resume_compare_vote(page: Any, studio: Any, do: Any, voice: 
     assert "step" in page.inner_text("#blind .ts-votes")
     assert "3 / 3" in page.inner_text("#blind-tests")
     assert "Traceback" not in studio.log.read_text("utf-8", "replace")
+
+
+def test_the_plots_need_no_tensorboard(page: Any, studio: Any, do: Any, watch: Any, voice: str) -> None:
+    blocked: list[str] = []
+
+    def block(route: Any) -> None:
+        blocked.append(route.request.url)
+        route.abort()
+
+    page.route("**/tensorboard/**", block)
+    do.open(page, studio.url, "training")
+    page.wait_for_selector("#run-plots polyline")
+    before = page.evaluate(POINTS)
+    page.click("#run-head [data-act=resume]")
+    page.wait_for_function(f"{POINTS} > {before + 1}")
+    tab(page, "TensorBoard")
+    page.wait_for_selector("#tensorboard iframe")
+    tab(page, "Live")
+    now = page.evaluate(POINTS)
+    page.wait_for_function(f"{POINTS} > {now + 1}")
+    page.click("#train-stop")
+    badge(page, "stopped")
+    assert blocked, "TensorBoard was never asked for"
+    watch.errors[:] = [error for error in watch.errors if "ERR_FAILED" not in error]
+
+
+def test_a_run_is_repeated_from_its_manifest(page: Any, studio: Any, do: Any, voice: str) -> None:
+    do.open(page, studio.url, "training")
+    tab(page, "Runs")
+    with page.expect_download() as download:
+        page.click("#run-manifest a")
+    kept = download.value.path()
+    page.set_input_files("#run-recreate input[type=file], input#run-recreate", {
+        "name": "manifest.json", "mimeType": "application/json", "buffer": Path(kept).read_bytes()})
+    page.locator("#runs tbody tr >> nth=1").wait_for()
+    again = page.locator("#runs tbody tr", has_text="again")
+    assert "0 / 5,000" in again.inner_text()
+    again.locator("[data-act=diff]").first.wait_for(state="detached")  # it is the one that is shown now
+    page.locator("#runs tbody tr", has_text="stopped").locator("[data-act=diff]").first.click()
+    page.wait_for_selector("#run-diff .ts-table-head")
+    assert "All settings are the same" in page.inner_text("#run-diff")
+    tab(page, "Live")
+    assert "Repeats the run" in page.inner_text("#run-head .ts-notes")
+    assert page.inner_text("#run-head [data-act=resume]") == "Start training"
+    page.once("dialog", lambda asked: asked.accept())
+    tab(page, "Runs")
+    again.locator("[data-act=delete]").click()
+    again.wait_for(state="detached")
 
 
 def test_clone_and_delete(page: Any, studio: Any, do: Any, voice: str) -> None:
@@ -133,4 +209,4 @@ def test_clone_and_delete(page: Any, studio: Any, do: Any, voice: str) -> None:
     page.once("dialog", lambda asked: asked.accept())
     row.locator("[data-act=delete]").click()
     row.wait_for(state="detached")
-    assert len(list((studio.workspace / "logs" / ".trash").iterdir())) == 1
+    assert len(list((studio.workspace / "logs" / ".trash").iterdir())) == 2

@@ -287,3 +287,12 @@ def test_how_long_a_stop_takes_is_said_while_it_runs() -> None:
 def test_the_runs_table_names_the_engine() -> None:
     html = runs_table(T, [RunInfo("r", "v", "large", "", options={"engine": "teapot"})], None, {})
     assert 'title="teapot">teapot <span class="ts-muted">large</span>' in html
+
+
+def test_losses_of_an_engine_that_the_page_does_not_know_are_drawn() -> None:
+    rows = [{"step": step, "loss/total": 1.0, "loss/stop": 0.5, "grad_norm": 2.0, "gpu_use": 90.0} for step in (1, 2)]
+    html = plots_html(T, [("r", rows)])
+    assert html.count("<figure") == 4
+    assert "loss/stop" in html
+    assert T("training.plot_gpu_use") in html
+    assert T("training.plot_loss") in html
