@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import ModelFileError, NotFound, Unavailable
 from core.models import catalogue
+from core.options import problems
 from core.settings import Settings
 
 ENTRY = "vocals"
@@ -190,7 +191,6 @@ def _parsed(row: Mapping[str, Any], where: Path) -> MdxParams:
     try:
         return MdxParams.model_validate(dict(row))
     except ValidationError as err:
-        wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in err.errors())
         raise ModelFileError(
-            f"{where.name}: {wrong}.", "It wants n_fft, compensation and stem.", where=str(where)
+            f"{where.name}: {problems(err)}.", "It wants n_fft, compensation and stem.", where=str(where)
         ) from err

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core.errors import BadInput
+from core.options import parse
 
 StepName = Literal["separate", "highpass", "gate", "denoise", "dereverb", "trim", "loudness"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
@@ -43,12 +43,4 @@ class CleanOptions(BaseModel):
 
 def parse_clean_options(data: Mapping[str, Any] | None) -> CleanOptions:
     """CleanOptions of a mapping. Raises BadInput that names every field that is unknown or wrong."""
-    try:
-        return CleanOptions.model_validate(dict(data or {}))
-    except ValidationError as err:
-        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'options'}: {e['msg']}" for e in err.errors()]
-        raise BadInput(
-            "Cleaning: " + "; ".join(lines) + ".",
-            f"Correct them. The steps are {', '.join(STEPS)}; the options {', '.join(CleanOptions.model_fields)}.",
-            where="options",
-        ) from err
+    return parse(CleanOptions, data, "Cleaning")

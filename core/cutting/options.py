@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from core.errors import BadInput
+from core.options import parse
 
 Language = Literal["", "zh", "en", "ja", "ko", "yue"]
 
@@ -30,12 +30,4 @@ class CutOptions(BaseModel):
 
 def parse_options(data: dict[str, Any] | None) -> CutOptions:
     """CutOptions of a mapping. Raises BadInput that names every field that is unknown or out of range."""
-    try:
-        return CutOptions.model_validate(data or {})
-    except ValidationError as err:
-        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'options'}: {e['msg']}" for e in err.errors()]
-        raise BadInput(
-            "Cutting options: " + "; ".join(lines) + ".",
-            f"Correct them. The options are: {', '.join(CutOptions.model_fields)}.",
-            where="options",
-        ) from err
+    return parse(CutOptions, data, "Cutting options")

@@ -3,9 +3,9 @@
 import math
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core.errors import BadInput
+from core.options import parse
 
 
 class PrepareOptions(BaseModel):
@@ -47,12 +47,4 @@ class PrepareOptions(BaseModel):
 
 def parse_options(data: dict[str, Any] | None) -> PrepareOptions:
     """PrepareOptions of a mapping. Raises BadInput that names every field that is unknown or out of range."""
-    try:
-        return PrepareOptions.model_validate(data or {})
-    except ValidationError as err:
-        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'options'}: {e['msg']}" for e in err.errors()]
-        raise BadInput(
-            "Preparation options: " + "; ".join(lines) + ".",
-            f"Correct them. The options are: {', '.join(PrepareOptions.model_fields)}.",
-            where="options",
-        ) from err
+    return parse(PrepareOptions, data, "Preparation options")

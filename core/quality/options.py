@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from core.errors import BadInput
+from core.options import parse
 
 
 class QaOptions(BaseModel):
@@ -24,12 +24,4 @@ class QaOptions(BaseModel):
 
 def parse_qa_options(data: Mapping[str, Any]) -> QaOptions:
     """QaOptions of a mapping. Raises BadInput that names every field that is unknown or wrong."""
-    try:
-        return QaOptions.model_validate(dict(data))
-    except ValidationError as err:
-        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'options'}: {e['msg']}" for e in err.errors()]
-        raise BadInput(
-            "Quality gate: " + "; ".join(lines) + ".",
-            f"Correct them. The options are: {', '.join(QaOptions.model_fields)}; limits go into thresholds.",
-            where="options",
-        ) from err
+    return parse(QaOptions, data, "Quality gate", more="Limits go into thresholds.")

@@ -89,9 +89,9 @@ def outliers(vectors: Sequence[NDArray[np.float32]]) -> list[float | None]:
 def strangers(vectors: Sequence[NDArray[np.float32]], active_s: Sequence[float]) -> list[float | None]:
     """The same for the unit vectors [D] of a network: one less the cosine to the set's median direction, as a robust
     z-score. None for clips with under 1.5 s of sound, and where fewer than eight are longer."""
-    long = np.flatnonzero(np.asarray(active_s) >= LEAST_S)
+    long = [i for i, seconds in enumerate(active_s) if seconds >= LEAST_S]
     found: list[float | None] = [None] * len(vectors)
-    if long.size < LEAST_CLIPS:
+    if len(long) < LEAST_CLIPS:
         return found
     points = np.stack([vectors[i] for i in long]).astype(np.float64)
     middle = np.median(points, axis=0)

@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from core.errors import BadInput
+from core.options import parse
 
 
 def _finite(value: float) -> float:
@@ -138,12 +139,4 @@ def parse_thresholds(preset: str = "svc", changes: Mapping[str, Any] | None = No
     values: dict[str, Any] = {**PRESETS[preset], **(changes or {})}
     if isinstance(values.get("speech_rates"), Mapping):
         values["speech_rates"] = {**SPEECH_RATES, **values["speech_rates"]}
-    try:
-        return Thresholds.model_validate(values)
-    except ValidationError as err:
-        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'thresholds'}: {e['msg']}" for e in err.errors()]
-        raise BadInput(
-            "Quality thresholds: " + "; ".join(lines) + ".",
-            f"Correct them. The thresholds are: {', '.join(Thresholds.model_fields)}.",
-            where="thresholds",
-        ) from err
+    return parse(Thresholds, values, "Quality thresholds", where="thresholds")

@@ -2,9 +2,9 @@
 
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core.errors import BadInput
+from core.options import parse
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -62,9 +62,4 @@ class CheckOptions(BaseModel):
 
 def parse_options(kind: type[Options], data: dict[str, Any] | None) -> Options:
     """Options of a mapping. Raises BadInput that names every field that is unknown or out of range."""
-    try:
-        return kind.model_validate(data or {})
-    except ValidationError as err:
-        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'options'}: {e['msg']}" for e in err.errors()]
-        hint = f"Correct them. The options are: {', '.join(kind.model_fields)}."
-        raise BadInput(f"Options that cannot be used: {'; '.join(lines)}.", hint, where="options") from err
+    return parse(kind, data, "Options that cannot be used")

@@ -2,9 +2,9 @@
 
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core.errors import BadInput
+from core.options import parse
 
 Options = TypeVar("Options", bound="RunOptions")
 
@@ -103,11 +103,7 @@ def checked(model: type[Options], params: dict[str, Any]) -> Options:
     Raises:
         BadInput: naming every field that is unknown, missing or out of range.
     """
-    try:
-        return model.model_validate(params)
-    except ValidationError as err:
-        lines = [f"{'.'.join(str(p) for p in e['loc']) or 'voice'}: {e['msg']}" for e in err.errors()]
-        raise BadInput("training options: " + "; ".join(lines), "Correct the named options.") from err
+    return parse(model, params, "training options")
 
 
 def parse_options(params: dict[str, Any]) -> TrainOptions:

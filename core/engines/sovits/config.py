@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import BadInput
+from core.options import problems
 
 SAMPLE_RATE_HZ = 44100
 HOP = 512
@@ -183,9 +184,8 @@ def parse_config(raw: Any, where: str = "config.json") -> SovitsConfig:
     try:
         return SovitsConfig.model_validate(raw)
     except ValidationError as err:
-        lines = [f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in err.errors()]
         raise BadInput(
-            f"{where} is not a usable so-vits-svc config: " + "; ".join(lines),
+            f"{where} is not a usable so-vits-svc config: {problems(err)}",
             "Use the config.json that was saved beside the model.",
             where=where,
         ) from err

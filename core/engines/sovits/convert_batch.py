@@ -13,6 +13,7 @@ from core import atomic
 from core.engines.sovits.convert_options import parse_options
 from core.errors import BadInput, Cancelled, NoSpace
 from core.jobs.failures import describe
+from core.options import problems
 from core.paths import safe_name, unique_path
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ def parse_batch(params: Mapping[str, Any]) -> BatchParams:
     try:
         batch = BatchParams.model_validate(dict(params))
     except ValidationError as err:
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in err.errors())
-        raise BadInput(f"batch: {said}", "Correct the named fields.") from err
+        raise BadInput(f"batch: {problems(err)}", "Correct the named fields.") from err
     for item in batch.items:
         try:
             parse_options({**batch.options, **item})

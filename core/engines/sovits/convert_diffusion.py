@@ -21,6 +21,7 @@ from core.engines.sovits.vocoder import Vocoder
 from core.errors import BadInput, Conflict, ModelFileError
 from core.models.safe_load import load_tensors, strict_load
 from core.nn.noise import Noise, as_noise
+from core.options import problems
 
 LOG10 = "nsf-hifigan-log10"
 _LAYERS = "decoder.denoise_fn.residual_layers."
@@ -66,10 +67,7 @@ def read_config(path: Path) -> DiffusionConfig:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         return DiffusionConfig.model_validate(raw or {})
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as err:
-        if isinstance(err, ValidationError):
-            said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in err.errors())
-        else:
-            said = " ".join(str(err).split())[:200]
+        said = problems(err) if isinstance(err, ValidationError) else " ".join(str(err).split())[:200]
         raise BadInput(
             f"{path.name} is no diffusion config: {said}.",
             "Use the config.yaml that was saved beside the diffusion model.",

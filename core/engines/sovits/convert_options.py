@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from core.errors import BadInput, Conflict, NotFound
+from core.options import parse
 
 SIDECAR_FORMAT = "timbre-conversion-1"
 
@@ -123,11 +124,7 @@ def parse_options(params: dict[str, Any]) -> ConvertOptions:
     Raises:
         BadInput: naming every field that is unknown, missing or out of range.
     """
-    try:
-        return ConvertOptions.model_validate(params)
-    except ValidationError as err:
-        lines = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in err.errors()]
-        raise BadInput("conversion options: " + "; ".join(lines), "Correct the named options.") from err
+    return parse(ConvertOptions, params, "conversion options")
 
 
 def sidecar_of(output: Path) -> Path:

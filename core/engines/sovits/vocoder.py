@@ -20,6 +20,7 @@ from core.nn.noise import Noise, as_noise
 from core.nn.nsf import FirstFrameHarmonicSource
 from core.nn.vocoder_mel import VocoderMel
 from core.nn.weight_norm import fold_weight_norm
+from core.options import problems
 
 
 class VocoderConfig(BaseModel):
@@ -111,9 +112,8 @@ def parse_vocoder_config(raw: Any, where: str = "config.json") -> VocoderConfig:
     try:
         return VocoderConfig.model_validate(raw)
     except ValidationError as err:
-        lines = [f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in err.errors()]
         raise BadInput(
-            f"{where} is not an NSF-HiFi-GAN config: " + "; ".join(lines),
+            f"{where} is not an NSF-HiFi-GAN config: {problems(err)}",
             "Use the config.json that came with the vocoder.",
             where=where,
         ) from err
