@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -27,7 +29,7 @@ from core.features.encoders.base import ContentEncoder
 from core.features.extract import Features, FeatureSpec, features_of
 from core.features.pitch.base import PitchPredictor
 
-__all__ = ["FeatureSpec", "Features", "extract", "features_of", "file_sha256", "load", "path_of", "spec_of"]
+__all__ = ["FeatureSpec", "Features", "extract", "features_of", "file_sha256", "load", "path_of", "spec_of", "units"]
 
 _FORMAT = "timbre-features-1"
 _MOST_WORKERS = 8
@@ -68,6 +70,22 @@ def load(path: Path) -> Features:
     """
     tensors, _ = _read(path)
     return Features(tensors["units"].float(), tensors["f0"], tensors["volume"])
+
+
+def units(path: Path, start: int, end: int) -> NDArray[np.float16]:
+    """Units [end - start, C] of one file, read through a memory map: as much as is asked for, and not verified.
+
+    Raises:
+        ModelFileError: the file is missing, not ours, or shorter.
+    """
+    try:
+        with safe_open(path, "np") as source:
+            found: NDArray[np.float16] = source.get_slice("units")[start:end]
+    except (OSError, SafetensorError, IndexError) as error:
+        raise _damaged(path, str(error)) from error
+    if len(found) != end - start:
+        raise _damaged(path, "it has become shorter")
+    return found
 
 
 def extract(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.training import _made_up, markdown
-from core.engines.sovits.dataset import TrainingSet, load_clip
+from core.engines.sovits.dataset import Clip, TrainingSet
 from core.engines.sovits.recipe import SegmentPlan
 
 
@@ -30,7 +30,7 @@ def test_the_page_shows_figures_and_failures() -> None:
 
 def test_its_clips_are_such_as_training_takes(tmp_path: Path) -> None:
     examples = _made_up(tmp_path, 8)
-    clip = load_clip(examples[0], "nearest")
+    clip = Clip(examples[0], "nearest")
     assert clip.n_frames == examples[0].n_frames
     batch = TrainingSet(examples, SegmentPlan(790, fixed=False, longer_than=800), 4, 1).batch(0, 0)
     lengths = batch.lengths.tolist()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.engines.sovits.dataset import Example, TrainingSet, load_clip, wav_frames
+from core.engines.sovits.dataset import Clip, Example, TrainingSet, wav_frames
 from core.engines.sovits.recipe import Losses, SegmentPlan
 from core.engines.sovits.recipes import create_recipe
 from core.errors import BadInput, ModelFileError
@@ -180,7 +180,7 @@ def test_a_segment_is_what_lies_at_its_place(examples: list[Example]) -> None:
     assert batch.units.shape == (2, 24, 16)
     found = 0
     for example in examples:
-        clip = load_clip(example, "nearest")
+        clip = Clip(example, "nearest").piece()
         for start in range(clip.n_frames - 15):
             piece = clip.audio[start * 512 : (start + 16) * 512].astype(np.float32) / 32768
             if np.array_equal(piece, batch.audio[0, 0].numpy()):
@@ -206,7 +206,7 @@ def test_memory_is_bounded_and_changes_nothing(examples: list[Example]) -> None:
     frugal.store._limit = 1
     for place in range(data.steps_per_epoch):
         assert torch.equal(data.batch(0, place).audio, frugal.batch(0, place).audio)
-    assert len(frugal.store._cache) == 1
+    assert len(frugal.store._clips) == 1
 
 
 def test_a_clip_of_another_format_is_refused_by_name(tmp_path: Path) -> None:
