@@ -31,7 +31,7 @@ class Cut:
     @property
     def level_db(self) -> float:
         """RMS, dBFS; -120 for silence."""
-        return _db(float(np.mean(np.square(self.audio, dtype=np.float64))) if self.audio.size else 0.0)
+        return _level_db(self.audio)
 
 
 Heard = list[tuple[float, Floats]]
@@ -86,7 +86,7 @@ def _sound(chapter: Chapter, plan: CuePlan, rate_hz: int) -> Floats:
     audio = audio[skip : skip + round((plan.end_s - plan.start_s) * rate_hz)].copy()
     if audio.size and float(np.abs(audio).max()) >= _CLIPPED:
         plan.warnings.append("Its peaks reach full scale: the recording may be clipped here.")
-    if audio.size and _db(float(np.mean(np.square(audio)))) < _QUIET_DB:
+    if audio.size and _level_db(audio) < _QUIET_DB:
         plan.warnings.append("It is very quiet: listen whether it holds speech at all.")
     n = min(round(_FADE_S * rate_hz), audio.size // 2)
     if n:
@@ -101,5 +101,6 @@ def padded(audio: Floats, silence_ms: int, rate_hz: int) -> Floats:
     return np.pad(audio, round(silence_ms / 1000.0 * rate_hz))
 
 
-def _db(power: float) -> float:
+def _level_db(audio: Floats) -> float:
+    power = float(np.dot(audio, audio)) / max(1, audio.size)
     return max(-120.0, 10.0 * math.log10(power)) if power > 0 else -120.0

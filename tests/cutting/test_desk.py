@@ -83,6 +83,25 @@ def test_rules_are_reviewed_and_taken(desk: CuttingDesk, tmp_path: Path) -> None
         desk.take_review(VOICE, NAME, set())
 
 
+def test_a_glossary_is_kept_with_the_voice_and_used(desk: CuttingDesk, tmp_path: Path) -> None:
+    assert desk.glossary(VOICE) == ""
+    put(desk, tmp_path)
+    desk.set_glossary(VOICE, "  Lanturns \n\nboats = Botes\n")
+    assert desk.glossary(VOICE) == "Lanturns\nboats = Botes"
+    desk.clean(VOICE, NAME, "rules", {})
+    texts = [row["answer"]["text"] for row in desk.review(VOICE, NAME)]
+    assert " ".join(texts) == "The Botes slip past the wall. She counted seven Lanturns."
+    assert "Lanturns" in desk.prompts(VOICE, NAME)[0]
+    with pytest.raises(BadInput):
+        desk.set_glossary(VOICE, "x\n" * 3000)
+
+
+def test_what_a_cutting_hears(desk: CuttingDesk) -> None:
+    assert desk.sound(VOICE, NAME) == desk.audio(VOICE, NAME)
+    with pytest.raises(NotFound):
+        desk.sound(VOICE, "none.wav")
+
+
 def test_a_review_of_cues_that_changed_is_refused(desk: CuttingDesk, tmp_path: Path) -> None:
     put(desk, tmp_path)
     desk.clean(VOICE, NAME, "rules", {})

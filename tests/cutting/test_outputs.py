@@ -90,6 +90,12 @@ def test_who_speaks(tmp_path: Path, chosen: str, told: str, listed: str) -> None
     assert (folder / SOVITS / listed / "0001.wav").samefile(folder / "0001.wav")
 
 
+def test_the_list_is_left_out_on_request(tmp_path: Path) -> None:
+    places, _ = fill(tmp_path / "a", [cue()], gpt_sovits=False)
+    assert places["list"] is None
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["0001.wav", "report.json", MANIFEST]
+
+
 def test_the_report_learns_where_each_clip_lies(tmp_path: Path) -> None:
     places, told = fill(tmp_path / "a", [cue(), cue()])
     assert [entry["audio"] for entry in told["cues"]] == [

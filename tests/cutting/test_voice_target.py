@@ -88,6 +88,22 @@ def test_a_cleaned_copy_is_cut_in_place_of_the_recording(
     assert [cue["level_db"] for cue in report["cues"]] == levels
 
 
+def test_lists_for_other_studios_name_the_accepted_clips(voice: Voice, subs: Path, cut: Any) -> None:
+    result = cut(subs, voice=voice.name, language="zh", speaker="A|nn", sovits=True)
+    lines = Path(result["list"]).read_text("utf-8").splitlines()
+    clips = [clip for clip in ClipTable(voice).load() if clip.verdict == "accepted"]
+    assert [line.split("|") for line in lines] == [
+        [str(voice.path.resolve() / clip.audio), "A nn", "ZH", clip.text] for clip in clips
+    ]
+    folder = Path(result["sovits"])
+    assert {path.name for path in folder.iterdir()} == {Path(clip.audio).name for clip in clips}
+    (folder / "mine.wav").write_bytes(b"")
+    again = cut(subs, voice=voice.name, speaker="A|nn", sovits=True, gpt_sovits=False, silence_ms=50)
+    assert again["list"] is None
+    names = {Path(clip.audio).name for clip in ClipTable(voice).load() if clip.verdict == "accepted"}
+    assert {path.name for path in folder.iterdir()} == {*names, "mine.wav"}, "old clips go, what is not ours stays"
+
+
 def test_another_preparation_keeps_what_was_cut(
     talk: Talk, voice: Voice, subs: Path, cut: Any, workspace: Path
 ) -> None:

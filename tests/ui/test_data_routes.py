@@ -60,6 +60,8 @@ def test_peaks_and_sound(client: TestClient) -> None:
     peaks = np.frombuffer(client.get("/ui-data/peaks", params={**PLACE, "block": 0}).content, np.int8).reshape(-1, 2)
     assert peaks.shape == (800, 2)
     assert abs(int(peaks.max()) - 64) <= 1
+    speech = client.get("/ui-data/speech", params={**PLACE, "block": 0})
+    assert len(speech.content) == 4 * 1000 // 32
     sound = client.get("/ui-data/sound", params={**PLACE, "start_ms": 1500, "end_ms": 2250})
     assert sound.headers["content-type"] == "audio/wav"
     with wave.open(io.BytesIO(sound.content)) as file:
@@ -68,7 +70,8 @@ def test_peaks_and_sound(client: TestClient) -> None:
 
 @pytest.mark.parametrize("recording", ["../../../etc/passwd", "/etc/passwd", "none.wav", ""])
 def test_nothing_outside_the_voice_is_read(client: TestClient, recording: str) -> None:
-    for name, more in (("cues", {}), ("peaks", {"block": "0"}), ("sound", {"start_ms": "0", "end_ms": "9"})):
+    block, stretch = {"block": "0"}, {"start_ms": "0", "end_ms": "9"}
+    for name, more in (("cues", {}), ("peaks", block), ("speech", block), ("sound", stretch)):
         answer = client.get(f"/ui-data/{name}", params={"voice": VOICE, "recording": recording, **more})
         assert answer.status_code in (404, 422), (name, recording)
         assert "error" in answer.json()

@@ -145,7 +145,7 @@ def summary_html(t: Texts, report: dict[str, Any] | None) -> str:
     told = report["warnings"][:-1] if report["correction"] else report["warnings"]  # the banner says the last one
     made = [str(result[key]) for key in ("list", "sovits") if result.get(key)]
     told = [*told, *(t("cut.also_made", path=path) for path in made)]
-    if report.get("cut_from", report["audio"]) != report["audio"]:
+    if report.get("cut_from") != report.get("audio"):
         told.insert(0, t("cut.from_cleaned"))
     warnings = "".join(f"<li>{esc(one)}</li>" for one in told)
     notes = f'<ul class="ts-notes">{warnings}</ul>' if warnings else ""

@@ -61,5 +61,11 @@ def test_summary_and_its_empty_state(tmp_path: Path) -> None:
     assert "<b>3</b><span>clips" in html
     assert "100%" in html
     assert "&lt;is&gt;" in html
+    assert "cleaned copy" not in html
+    more = report(3, audio="/v/raw_audio/a.wav", cut_from="/v/denoised_audio/a/2.flac")
+    more["result"] |= {"list": "/v/gpt_<sovits>.list", "sovits": None}
+    html = summary_html(T, more)
+    assert "cleaned copy" in html
+    assert "/v/gpt_&lt;sovits&gt;.list" in html
     assert "Not cut yet" in summary_html(T, None)
     assert table_html(T, None, 0, "all") == ""
