@@ -36,6 +36,7 @@ HANDLERS: dict[str, Handler] = {
     "train": Handler(
         "core.training.engines:run_train", lane="train", grace_s=120.0
     ),  # a step and a save, on a slow disk
+    "trial": Handler("core.training.engines:run_trial", lane="train"),
     "export": Handler("core.training.exporting:run_export", lane="work"),
     "qa": Handler("core.quality.gate:run_qa", lane="work"),
     "transcribe": Handler("core.transcribe.job:run_transcribe", lane="work"),

@@ -37,6 +37,7 @@ class TrainEngine:
     code: tuple[str, ...]
     export: str = ""
     export_presets: tuple[str, ...] = ()
+    trial: str = ""
     config: str = ""
 
 
@@ -48,6 +49,7 @@ ENGINES: dict[str, TrainEngine] = {
         code=("core/engines/sovits", "core/nn", "core/features"),
         export="core.engines.sovits.export:export_upstream",
         export_presets=("standard", "tiny"),
+        trial="core.engines.sovits.preflight:tried",
     ),
     "voxcpm": TrainEngine(
         options="core.engines.voxcpm.train_options:VoxTrainOptions",
@@ -115,6 +117,27 @@ def preflight(settings: Settings, options: RunOptions) -> list[Check]:
         here = [check for check in checks if check.name not in common.OF_THIS_MACHINE]
         return [*here, common.cluster(settings, options)]
     return [*checks, *common.together(settings, options)]
+
+
+def run_trial(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
+    """The job "trial": a few steps with these options, to know what memory they take.
+
+    Args:
+        params: options of the run to come.
+
+    Returns:
+        {"check": the line of the pre-flight}.
+
+    Raises:
+        BadInput: options that are not, or an engine that has no trial.
+    """
+    options = options_of(params)
+    trial = find(options.engine).trial
+    if not trial:
+        raise BadInput(f"Runs of {options.engine!r} cannot be tried beforehand.", "Start the run.", where="engine")
+    ctx.progress(0.1, "a few steps")
+    check: Check = _resolve(trial)(ctx.settings, options)
+    return {"check": check.to_dict()}
 
 
 def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:

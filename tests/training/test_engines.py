@@ -1,11 +1,14 @@
 """Which engine a run is of: by name, by default, and for a resume by the run itself."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from core.checks import Check
 from core.errors import BadInput
-from core.jobs.handlers import HANDLERS
+from core.jobs.context import ForegroundContext
+from core.jobs.handlers import HANDLERS, resolve
 from core.settings import Settings
 from core.training import engines
 from core.training.options import RunOptions, TrainOptions
@@ -42,3 +45,19 @@ def test_a_resume_goes_to_the_engine_of_its_run(settings: Settings) -> None:
     with pytest.raises(BadInput, match="teapot"):
         engines.preflight(settings, TrainOptions(resume="r"))
     assert HANDLERS["train"].target == "core.training.engines:run_train"
+
+
+def measured(settings: Settings, options: RunOptions) -> Check:
+    """A trial: it says what it was asked for."""
+    return Check("memory", "warn", f"{options.steps}", "less")
+
+
+def test_a_trial_measures_what_the_options_take(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = replace(engines.ENGINES["sovits"], trial=f"{__name__}:measured")
+    monkeypatch.setitem(engines.ENGINES, "sovits", engine)
+    run = resolve(HANDLERS["trial"].target)
+    answer = run({"voice": "v", "steps": 77}, ForegroundContext(settings))
+    assert answer == {"check": {"name": "memory", "verdict": "warn", "detail": "77", "fix": "less"}}
+    monkeypatch.setitem(engines.ENGINES, "sovits", replace(engine, trial=""))
+    with pytest.raises(BadInput, match="cannot be tried"):
+        run({"voice": "v"}, ForegroundContext(settings))

@@ -3,6 +3,7 @@ stays blind."""
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +14,14 @@ from fastapi.testclient import TestClient
 
 from api import errors
 from core.audio.encode import write_audio
+from core.checks import Check
 from core.errors import BadInput
 from core.jobs.model import Job
 from core.settings import Settings
 from core.studio import Studio
 from core.training import listening
 from core.training.runs import Run, RunInfo, create_run
-from ui.pages.training import clone_html, overrule_html
+from ui.pages.training import clone_html, overrule_html, trial_html, with_trial
 from ui.run_view import plots_html, run_head
 from ui.texts import texts
 from ui.training.blind import earlier_html, question_html, result_html, side_of, two_sides
@@ -296,3 +298,17 @@ def test_losses_of_an_engine_that_the_page_does_not_know_are_drawn() -> None:
     assert "loss/stop" in html
     assert T("training.plot_gpu_use") in html
     assert T("training.plot_loss") in html
+
+
+def test_the_memory_line_is_the_measured_one_while_the_settings_are_those() -> None:
+    estimate = [Check("data", "ok", "d"), Check("memory", "ok", "about")]
+    options = {"engine": "sovits", "batch_size": 6, "steps": 10}
+    check = {"name": "memory", "verdict": "warn", "detail": "measured", "fix": "take 3"}
+    job = Job(1, "trial", options, "v", "completed", 1.0, "", None, {"check": check}, None, 1.0, 1.0, 2.0, None, None,
+              "train", "")
+    assert with_trial(estimate, {**options, "steps": 99}, job) == [estimate[0], Check(**check)]
+    assert with_trial(estimate, {**options, "batch_size": 3}, job) == estimate, "other batches were not measured"
+    assert with_trial(estimate, options, None) == estimate
+    assert 'data-act="trial"' in trial_html(T, job, True)
+    assert trial_html(T, job, False) == ""
+    assert 'data-act="cancel"' in trial_html(T, replace(job, state="running"), True)

@@ -1,17 +1,39 @@
 """Training: choose how, see whether it can work, start, watch, stop, resume."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from core.checks import Check
 from core.errors import StudioError
-from ui.controls import Context, Part, Scene, esc, heading, html_part, need_voice, problem_html, section
+from core.training import engines
+from ui.controls import (
+    Context,
+    Part,
+    Scene,
+    act_of,
+    esc,
+    heading,
+    html_part,
+    job_key,
+    job_panel,
+    need_voice,
+    problem_html,
+    section,
+)
 from ui.run_view import preflight_html
 from ui.texts import Texts
 from ui.training import blind, checkpoints, live, runs
 from ui.training.form import Form
 from ui.training.runs import diff_rows_html
 from ui.training.shown import job_of
+
+if TYPE_CHECKING:
+    from core.jobs.model import Job
+
+# How long a run goes on and what it keeps says nothing about what a step takes.
+NOT_IN_A_TRIAL = ("steps", "seed", "learning_rate", "measures", "probes", "keep", "keep_every_steps", "keep_light",
+                  "save_every_steps", "log_every_steps", "probe_every_steps", "init_from")
 
 
 def build(ctx: Context) -> None:
@@ -62,9 +84,20 @@ def _wire_actions(ctx: Context, form: Form, buttons: tuple[gr.Button, gr.Button]
         ctx.studio.train(_options(ctx, need_voice(t, voice), form, to_clone, values))
         return None, None
 
-    def begin_all_the_same(voice: str | None, to_clone: str | None, *values: Any) -> tuple[None, None]:
-        ctx.studio.train(_options(ctx, need_voice(t, voice), form, to_clone, values), overrule=True)
-        return None, None
+    def on_check(voice: str | None, now: str | None, to_clone: str | None, event: gr.EventData,
+                 *values: Any) -> tuple[Any, Any]:
+        data = act_of(event)
+        if data["act"] == "overrule":
+            ctx.studio.train(_options(ctx, need_voice(t, voice), form, to_clone, values), overrule=True)
+            return None, None
+        if data["act"] == "cancel":
+            ctx.studio.cancel(int(data["job"]))
+        elif data["act"] == "retry":
+            ctx.studio.retry(int(data["job"]))
+        else:
+            name = need_voice(t, voice)
+            ctx.studio.start_job("trial", name, _options(ctx, name, form, to_clone, values))
+        return now, to_clone
 
     def end(voice: str | None) -> None:
         for job in ctx.studio.jobs(limit=50):
@@ -72,7 +105,7 @@ def _wire_actions(ctx: Context, form: Form, buttons: tuple[gr.Button, gr.Button]
                 ctx.studio.cancel(job.id)
 
     ctx.on(start.click, begin, [ctx.voice, cloned, *form.components], [shown, cloned])
-    ctx.on(checks.act, begin_all_the_same, [ctx.voice, cloned, *form.components], [shown, cloned])
+    ctx.on(checks.act, on_check, [ctx.voice, shown, cloned, *form.components], [shown, cloned])
     ctx.on(stop.click, end, [ctx.voice])
 
 
@@ -121,6 +154,23 @@ def overrule_html(t: Texts, failed: list[str]) -> str:
             f'{esc(t("training.overrule"))}</button>')
 
 
+def with_trial(checks: list[Check], options: dict[str, Any], trial: "Job | None") -> list[Check]:
+    """The checks, the memory line as it was measured if the last trial was of these options."""
+    measured = (trial.result or {}).get("check") if trial else None
+    if trial is None or not measured:
+        return checks
+    same = all(trial.params.get(name) == value for name, value in options.items() if name not in NOT_IN_A_TRIAL)
+    return [Check(**measured) if same and check.name == measured["name"] else check for check in checks]
+
+
+def trial_html(t: Texts, trial: "Job | None", may_try: bool) -> str:
+    """A way to measure what the settings take, or how far that is."""
+    if trial is not None and (trial.active or trial.state == "failed"):
+        return job_panel(t, trial)
+    return (f'<button type="button" class="ts-btn" data-act="trial" title="{esc(t("training.trial_hint"))}">'
+            f'{esc(t("training.trial"))}</button>') if may_try else ""
+
+
 def _wire_parts(ctx: Context, form: Form, buttons: tuple[gr.Button, gr.Button], checks: gr.HTML) -> None:
     t, studio = ctx.t, ctx.studio
 
@@ -128,22 +178,28 @@ def _wire_parts(ctx: Context, form: Form, buttons: tuple[gr.Button, gr.Button], 
         job = job_of(scene)
         return job is not None and job.active
 
+    def trial_of(scene: Scene) -> "Job | None":
+        return scene.latest("trial", scene.voice) if scene.voice else None
+
     def checks_render(scene: Scene) -> list[Any]:
         if not scene.voice:
             return [f'<p class="ts-empty">{t("notice.no_voice_hint")}</p>']
         try:
-            found = studio.preflight(_options(ctx, scene.voice, form, scene.values["cloned"], form.values(scene)))
+            options = _options(ctx, scene.voice, form, scene.values["cloned"], form.values(scene))
+            found = with_trial(studio.preflight(options), options, trial_of(scene))
         except StudioError as error:
             return [problem_html(t, error.to_dict())]
         failed = [] if is_busy(scene) else [t.of("check", c.name) for c in found if c.verdict == "fail"]
-        return [preflight_html(t, found) + overrule_html(t, failed)]
+        may_try = not is_busy(scene) and bool(engines.find(options["engine"]).trial)
+        return [preflight_html(t, found) + trial_html(t, trial_of(scene), may_try) + overrule_html(t, failed)]
 
     def buttons_render(scene: Scene) -> list[Any]:
         busy = is_busy(scene)
         return [gr.update(interactive=not busy), gr.update(interactive=busy)]
 
     ctx.parts += [
-        Part([checks], lambda s: (form.values(s), s.values["cloned"], s.revision, s.finished("prep"), is_busy(s)),
+        Part([checks], lambda s: (form.values(s), s.values["cloned"], s.revision, s.finished("prep"), is_busy(s),
+                                  job_key(trial_of(s))),
              checks_render, page="training"),
         Part(list(buttons), is_busy, buttons_render),
     ]
