@@ -17,13 +17,14 @@ def test_the_page_shows_figures_and_failures() -> None:
         "steps_per_s": 0.8,
         "clips_per_s": 8.0,
         "last_step_cpu_s": 1.2,
+        "batches_read_per_s": 250.0,
         "waiting_for_data": 0.004,
         "peak_gib": 1.15,
         "gpu_busy": None,
     }
     failed = {"preset": "standard", "precision": "auto", "batch_size": 0, "error": "exit code -9: killed"}
     text = markdown({"rows": [row, {**row, "gpu_busy": 0.93}, failed]})
-    assert "| 0.8 | 8.0 | 1.2 | 0.4% | 1.15 GiB | – |" in text
+    assert "| 0.8 | 8.0 | 1.2 | 250.0 | 0.4% | 1.15 GiB | – |" in text
     assert "93%" in text
     assert "exit code -9" in text
 
