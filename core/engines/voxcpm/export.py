@@ -13,9 +13,10 @@ from torch import Tensor
 from core import atomic
 from core.engines.voxcpm import adapters
 from core.engines.voxcpm.config_yaml import LoraSettings
-from core.engines.voxcpm.loading import Network, load_network
-from core.errors import BadInput
+from core.engines.voxcpm.loading import Network, load_network, weights_file
+from core.errors import BadInput, ModelFileError
 from core.models.safe_load import load_tensors
+from core.speech.prompt import file_sha256
 from core.training.generations import save_tensors, sha256_of
 
 MODEL, CARD, CONFIG = "model.safetensors", "card.json", "config.json"
@@ -100,9 +101,16 @@ def merge_lora(base: Path, lora: Path, out: Path) -> Path:
     """
     if out.exists():
         raise BadInput(f"{out} is there already.", "Choose another folder.", where="out")
+    card = _read_card(lora)
     net = load_network(base)
     tensors = merged_tensors(net, lora)
-    card = _read_card(lora)
+    known = str(card.get("encoder_fingerprint", "")).partition("-")[2]
+    if known and known != file_sha256(weights_file(base))[:16]:
+        raise ModelFileError(
+            f"The LoRA {lora.name} was trained from another model than {base.name}.",
+            f"Merge it into {card.get('base', 'that one')}.",
+            where=str(lora),
+        )
     with atomic.folder(out) as build:
         write_full(build, base, tensors, net.dtype, {**card, "preset": "merged", "lora": lora.name}, link=False)
     return out
