@@ -111,3 +111,12 @@ def test_the_coin(n: int, k: int) -> None:
     assert at_least(0, n) == 1.0
     if k < n:
         assert at_least(k + 1, n) < value
+
+
+def test_a_seed_repeats_the_order(tmp_path: Path, sides: tuple[list[Path], list[Path]]) -> None:
+    def order(seed: int) -> list[tuple[bool, bool]]:
+        test = listening.create(tmp_path, ("a", sides[0]), ("b", sides[1]), rounds=16, seed=seed)
+        return [(row.swapped, row.x_is_first) for row in test.rounds]
+
+    assert order(7) == order(7)
+    assert order(7) != order(8)

@@ -133,3 +133,10 @@ def test_checkpoints_listening_and_the_best_of_a_run(settings: Settings, voice: 
     for steps in ((1, 1), (1, 99)):
         with pytest.raises(BadInput):
             desk.start_listening(run, *steps)
+
+
+def test_a_run_that_has_not_started_differs_in_no_versions() -> None:
+    one, other = (RunInfo("r", "v", "lite", "e", versions=versions) for versions in ({"torch": "2"}, {}))
+    assert reproduce.diff(one, other) == []
+    other.versions = {"torch": "3"}
+    assert reproduce.diff(one, other) == [("version of torch", "2", "3")]
