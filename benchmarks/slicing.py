@@ -29,7 +29,6 @@ TOLERANCE_S = 0.064
 _SPEECH_DB = -40.0
 _HOP_S = 0.01
 _RATE_HZ = 44100
-_INJECTED = ((0, 1), (0.2, 1), (-0.15, 1), (1.3, 1), (-7.4, 1), (45, 1), (0.5, 0.9995), (3, 24 / 25), (0, 25 / 23.976))
 
 Times = list[tuple[float, float]]
 
@@ -217,37 +216,6 @@ def grow(place: Path, hours: Sequence[float]) -> list[dict[str, Any]]:
     return rows
 
 
-def timing(audio: Path, subs: Path) -> list[dict[str, Any]]:
-    """What is found of offsets and drifts that are put into the subtitles; `error_s` is the largest of any cue."""
-    from core.audio.decode import load
-    from core.cutting.offset import Activity, detect
-    from core.cutting.speech import RATE_HZ, probabilities
-    from core.subtitles.parse import read
-
-    times = np.array([(cue.start_ms / 1000.0, cue.end_ms / 1000.0) for cue in read(subs).cues])
-    sound, activity = load(audio, RATE_HZ), Activity()
-    piece = 8 * RATE_HZ
-    for start in range(0, sound.size, piece):
-        activity.add(start / RATE_HZ, probabilities([sound[start : start + piece]])[0])
-    rows = []
-    for offset_s, drift in _INJECTED:
-        wrong = (times - offset_s) / drift
-        wrong = wrong[wrong[:, 0] >= 0]
-        found = detect(wrong, activity.values)
-        error = None if found is None else float(np.abs(found.apply(wrong) - (wrong * drift + offset_s)).max())
-        rows.append(
-            {
-                "offset_s": offset_s,
-                "drift": round(drift, 6),
-                "found_offset_s": found and found.offset_s,
-                "found_drift": found and found.drift,
-                "confidence": found and found.confidence,
-                "error_s": None if error is None else round(error, 3),
-            }
-        )
-    return rows
-
-
 def run(args: list[str]) -> dict[str, Any]:
     """Run the benchmark. Returns `comparisons` (see `compare`), `growth` (see `grow`) and what probed the files."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks slicing", description=__doc__.splitlines()[0])
@@ -260,13 +228,11 @@ def run(args: list[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="slicing-") as temp:
         place = Path(temp)
         comparisons = [compare(place, options.minutes, name, options.rounds) for name in speakers[: options.speakers]]
-        recordings = [make_recording(place / f"{name}-timing", options.minutes, name)[:2] for name in speakers]
         return {
             "benchmark": "slicing",
             "probe": "ffprobe" if shutil.which("ffprobe") else "soundfile (ffprobe is not installed)",
             "speech": "synthetic" if speakers == ["synthetic"] else "real",
             "comparisons": comparisons,
-            "timing": {audio.stem: timing(audio, subs) for audio, subs in recordings},
             "growth": grow(place, options.hours),
         }
 
@@ -283,14 +249,6 @@ def _line(c: dict[str, Any]) -> str:
         f"{c['ours_foreign_s']:.2f} s",
     ]
     return f"| {' | '.join(cells)} |"
-
-
-def _timing_line(row: dict[str, Any]) -> str:
-    put_in = f"{row['offset_s']:+g} s, x {row['drift']:.6f}" if (row["offset_s"], row["drift"]) != (0, 1) else "nothing"
-    if row["found_drift"] is None:
-        return f"| {put_in} | nothing | | |"
-    found = f"{row['found_offset_s']:+.3f} s, x {row['found_drift']:.6f}"
-    return f"| {put_in} | {found} | {row['confidence']:.2f} | {row['error_s']:.3f} s |"
 
 
 def markdown(figures: dict[str, Any]) -> str:
@@ -313,10 +271,11 @@ def markdown(figures: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|",
         *rows,
     ]
-    for name, found in figures["timing"].items():
-        lines += ["", f"Offset and drift put into the subtitles of {name}, and found (error: the largest of any cue):"]
-        lines += ["", "| put in | found | confidence | error |", "|---|---|---|---|"]
-        lines += [_timing_line(row) for row in found]
+    speeds = [
+        f"| {c['recording']} | {c['plain_times_real_time']:.1f} | {c['ours_times_real_time']:.0f} |"
+        for c in figures["comparisons"]
+    ]
+    lines += ["", "The same as multiples of real time:", "", "| recording | script | ours |", "|---|---|---|", *speeds]
     if growth:
         head = ["", "Length and memory, ours alone:", ""]
         table = ["| recording | wall s | CPU s | CPU s per hour | peak memory |", "|---|---|---|---|---|"]
