@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,20 @@ HEAR = """async (selector) => {
   return [audio.duration, audio.currentTime];
 }"""
 DESK = "[data-desk=audio]"
+SCROLL_ALL = """async () => {
+  const list = document.querySelector("[data-desk=list]");
+  const seen = new Set();
+  let most = 0;
+  for (let top = 0; top < list.scrollHeight; top += list.clientHeight) {
+    list.scrollTop = top;
+    await new Promise(requestAnimationFrame);
+    await new Promise(requestAnimationFrame);
+    const rows = document.querySelectorAll(".ts-cue");
+    most = Math.max(most, rows.length);
+    rows.forEach((row) => seen.add(row.dataset.cue));
+  }
+  return { most, seen: seen.size };
+}"""
 
 
 def clock(seconds: float) -> str:
@@ -70,6 +85,13 @@ def test_from_subtitles_to_clips(page: Any, studio: Any, do: Any, talk: tuple[Pa
     page.wait_for_function(f"document.querySelectorAll('.ts-cue').length === {N_CUES}")
     page.wait_for_selector(f".ts-region[data-at='{N_CUES - 1}']")
 
+    # The band below the wave: speech inside the cues, none in the pauses.
+    page.wait_for_function("TS.desk.wave.speech.blocks.size === 1")
+    cues = page.evaluate("TS.desk.model.cues.map((c) => [c.start_ms / 1000, c.end_ms / 1000])")
+    band = "([a, b]) => TS.desk.wave.speech.between(a, b)"
+    assert all(page.evaluate(band, list(cue)) > 0.9 for cue in cues)
+    assert all(page.evaluate(band, [a[1] + 0.3, b[0] - 0.2]) < 0.5 for a, b in pairwise(cues))
+
     # An edge is dragged with the mouse, and the new cut is heard.
     before = seconds(page.input_value("[data-desk=end]"))
     box = page.locator(".ts-region[data-at='0'] [data-edge=end]").bounding_box()
@@ -110,6 +132,10 @@ def test_from_subtitles_to_clips(page: Any, studio: Any, do: Any, talk: tuple[Pa
     saved(page)
 
     # The cutting: three of four cues become clips; what is heard is what lies on the disk.
+    page.get_by_role("tab", name="Clips").click()
+    page.click("#cut-options button")
+    page.fill("#cut-speaker input, #cut-speaker textarea", "Ann 安")
+    page.check("#cut-sovits input")
     page.click("#cut-start")
     page.wait_for_function(f"document.querySelectorAll('#cut-table tbody tr').length === {N_CUES - 1}")
     rows = [row.split("\t") for row in page.locator("#cut-table tbody tr").all_inner_texts()]
@@ -121,6 +147,12 @@ def test_from_subtitles_to_clips(page: Any, studio: Any, do: Any, talk: tuple[Pa
     clips = [json.loads(line) for line in table.read_text("utf-8").splitlines()]
     assert abs(duration - clips[0]["duration_s"]) < 0.01
     assert position > 0
+
+    # What other studios read was asked for, and is told.
+    voice = studio.workspace / "voices" / "cutter 雨"
+    assert "gpt_sovits.list" in page.inner_text("#cut-summary")
+    assert (voice / "gpt_sovits.list").read_text("utf-8").count("|Ann 安|EN|") == len(clips)
+    assert len(list((voice / "dataset_raw" / "Ann 安").iterdir())) == len(clips)
 
     # The clips are in Dataset, with their text.
     page.click("#cut-summary a[href='#dataset']")
@@ -152,11 +184,22 @@ def test_damaged_subtitles_many_cues_and_cleaning(
     page.set_input_files("#cut-drop input[type=file]", str(many))
     page.wait_for_function("document.querySelector('[data-desk=count]').textContent === '2000'")
     assert 5 < page.locator(".ts-cue").count() < 60
+    drawn = page.evaluate(SCROLL_ALL)
+    assert drawn["most"] < 60, "rows out of sight were kept"
+    assert drawn["seen"] == 2000
     assert page.locator(".ts-region").count() <= 150
     page.locator("[data-desk=list]").focus()
     page.keyboard.press("End")
     assert "word 2000" in page.inner_text("#cue-1999")
     assert page.locator(".ts-cue").count() < 60
+
+    page.keyboard.press("Enter")
+    page.keyboard.type("!")
+    page.keyboard.press("Enter")
+    saved(page)
+    assert "word 2000!" in page.inner_text("#cue-1999")
+    page.click("[data-do=whole]")
+    assert page.locator(".ts-region").count() <= 1, "so many are drawn, not elements"
 
     # Cleaning by the rules: seen side by side, taken, and undone in the page.
     fragments = tmp_path / "fragments.srt"
