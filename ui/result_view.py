@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from core.engines.sovits.convert_options import ConvertOptions
 from core.errors import StudioError
 from ui.controls import clock, esc, file_url, number, problem_html, when
 from ui.players import Source, player_html
@@ -39,7 +40,30 @@ def result_html(t: Texts, settings: "Settings", job: "Job | None") -> str:
     except StudioError as error:
         player = problem_html(t, error.to_dict())
     return (f'<div class="ts-detail"><div class="ts-detail-head"><b class="ts-ell ts-grow">{esc(output.name)}</b>'
-            f"{_downloads(t, job)}</div>{player}<dl class=\"ts-facts\">{told}</dl></div>")
+            f"{_downloads(t, job)}</div>{player}<dl class=\"ts-facts\">{told}</dl>{_used(t, job)}</div>")
+
+
+def _used(t: Texts, job: "Job") -> str:
+    used = changed_options(job.params)
+    if not used:
+        return ""
+    return f'<p class="ts-muted ts-about ts-ell" title="{esc(used)}">{esc(t("convert.used"))}: {esc(used)}</p>'
+
+
+_NOT_TOLD = frozenset({"voice", "source", "out", "model", "transpose", "format", "seed"})
+
+
+def changed_options(params: dict[str, Any]) -> str:
+    """The options that are not at their defaults, by the names that the command line has; paths by their file."""
+    told = []
+    for name, value in params.items():
+        field = ConvertOptions.model_fields.get(name)
+        if field is None or name in _NOT_TOLD or value in (None, "") or value == field.default:
+            continue
+        if isinstance(value, dict):
+            value = ", ".join(value)
+        told.append(f"{name} {Path(str(value)).name if name.endswith('_file') else value}")
+    return "; ".join(told)
 
 
 def _key(job: "Job") -> str:
@@ -78,7 +102,8 @@ def outputs_table(t: Texts, jobs: "Sequence[Job]", shown: int | None) -> str:
             f'{esc(name)}</td><td class="ts-num">{clock(result.get("duration_s"))}</td>'
             f'<td class="ts-num">{_key(job)}</td><td>{when(t, job.finished_at)}</td>'
             f'<td class="ts-num"><button type="button" class="ts-btn" data-act="open" data-job="{job.id}">'
-            f'{esc(t("run.open"))}</button> {_downloads(t, job)}</td></tr>')
+            f'{esc(t("run.open"))}</button> <button type="button" class="ts-btn" data-act="settings" '
+            f'data-job="{job.id}">{esc(t("convert.use_settings"))}</button> {_downloads(t, job)}</td></tr>')
     return (f'<div class="ts-table-box"><table class="ts-table ts-outputs"><thead><tr>{head}'
             f'<th scope="col"><span class="ts-sr">{esc(t("run.actions"))}</span></th></tr></thead>'
             f"<tbody>{rows}</tbody></table></div>")

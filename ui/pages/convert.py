@@ -1,5 +1,6 @@
-"""Convert: a file in, the same in another voice out; heard before and after, and downloaded."""
+"""Convert: recordings in, the same in another voice out; pitch and speakers drawn before, results heard after."""
 
+import json
 import shutil
 from collections.abc import Hashable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from core.errors import BadInput, StudioError
-from core.paths import safe_name, unique_path
+from core.paths import safe_filename, unique_path
 from ui.controls import (
     Context,
     Part,
@@ -24,11 +25,15 @@ from ui.controls import (
     number,
     section,
 )
+from ui.convert import batch, pitch, presets, speakers
+from ui.convert.form import Form, build_form
 from ui.players import Source, player_html
 from ui.result_view import outputs_table, result_html
 
 if TYPE_CHECKING:
     from core.jobs.model import Job
+
+BEFORE = "async (...values) => TS.beforeConvert(values)"
 
 
 def build(ctx: Context) -> None:
@@ -39,112 +44,184 @@ def build(ctx: Context) -> None:
         convert = gr.Button(t("convert.start"), variant="primary", elem_id="convert", scale=0, min_width=150)
     with gr.Row(elem_classes="ts-cols", equal_height=False):
         with gr.Column(scale=0, min_width=300, elem_classes="ts-left"):
-            source = _build_source(ctx)
-            form = _build_form(ctx, source)
+            source, folder = _build_source(ctx)
+            form = build_form(ctx)
+            presets.build(ctx, form)
         with gr.Column(scale=1, min_width=400, elem_classes="ts-main"):
             job = html_part(elem_id="convert-job")
             job_actions(ctx, job)
-            result = gr.HTML("", apply_default_css=False, elem_id="result", js_on_load=None)
-            gr.HTML(section(t("convert.recent")), apply_default_css=False, js_on_load=None)
-            table = html_part(elem_id="outputs")
+            ctx.watch("model", form.fields["model"])
+            with gr.Tabs(elem_id="convert-tabs", elem_classes="ts-tabs") as tabs:
+                with gr.Tab(t("convert.tab_result"), id="result"):
+                    result = gr.HTML("", apply_default_css=False, elem_id="result", js_on_load=None)
+                    gr.HTML(section(t("convert.recent")), apply_default_css=False, js_on_load=None)
+                    table = html_part(elem_id="outputs")
+                with gr.Tab(t("convert.tab_pitch"), id="pitch"):
+                    pitch.build(ctx, source, form.fields)
+                with gr.Tab(t("convert.tab_speakers"), id="speakers"):
+                    speakers.build(ctx)
+                with gr.Tab(t("convert.tab_batch"), id="batch"):
+                    batch.build(ctx)
     shown = ctx.watch("output", gr.State(None))
+    mix = gr.Textbox("", visible=False)  # filled by the page's script when a conversion starts
 
-    def start(voice: str | None, file: str | None, auto: bool, *values: Any) -> None:
-        if not file:
+    def start(curves: str, voice: str | None, files: list[str] | None, place: str, *values: Any) -> tuple[None, Any]:
+        options = {"voice": need_voice(t, voice), **form.read(values)}
+        if curves:
+            options["speaker_mix"] = json.loads(curves)
+        if place and place.strip():
+            _convert_folder(ctx, options, Path(place.strip()))
+            return None, gr.update(selected="batch")
+        if not files:
             raise BadInput(t("convert.no_source"), t("convert.no_source_hint"))
-        options = {name: value for name, value in zip(form, values, strict=True) if value not in (None, "")}
-        if auto:
-            options["transpose"] = "auto"
-        ctx.studio.convert({"voice": need_voice(t, voice), "source": file, **options})
-        return None
+        items = [_item(ctx, file, form.drawn(values)) for file in files]
+        if len(items) > 1:
+            ctx.studio.conversion.batch(options, items)
+            return None, gr.update(selected="batch")
+        ctx.studio.convert({**options, **items[0]})
+        return None, gr.update(selected="result")
 
-    def open_result(event: gr.EventData) -> int:
-        return int(act_of(event)["job"])
+    def act(event: gr.EventData) -> list[Any]:
+        data = act_of(event)
+        keep = [gr.skip()] * len(form.fields)
+        if data.get("act") != "settings":
+            return [int(data["job"]), *keep]
+        return [gr.skip(), *form.put(ctx.studio.job(int(data["job"])).params)]
 
-    ctx.on(convert.click, start, [ctx.voice, source, form.pop("auto"), *form.values()], [shown])
-    ctx.on(table.act, open_result, [], [shown])
-    _wire_parts(ctx, (job, convert), result, table, form["model"])
+    ctx.on(convert.click, start, [mix, ctx.voice, source, folder, *form.inputs], [shown, tabs], js=BEFORE)
+    ctx.on(table.act, act, [], [shown, *form.inputs])
+    _wire_key(ctx, form, source)
+    _wire_parts(ctx, (job, convert), result, table)
+    _wire_model(ctx, form)
 
 
-def _build_source(ctx: Context) -> gr.State:
-    """Drop zone and recorder; returns the state that holds the path of the source."""
+def _item(ctx: Context, file: str, use_drawn: bool) -> dict[str, Any]:
+    drawn = ctx.studio.conversion.drawn(Path(file).name) if use_drawn else None
+    return {"source": file, **({"f0_file": str(drawn)} if drawn else {})}
+
+
+def _convert_folder(ctx: Context, options: dict[str, Any], folder: Path) -> None:
+    from core.engines.sovits.convert_batch import items_of, sounds_below
+
+    ctx.studio.conversion.batch(options, items_of([path.absolute() for path in sounds_below(folder)], [], []))
+
+
+def _build_source(ctx: Context) -> tuple[gr.State, gr.Textbox]:
+    """Drop zone and recorder; returns the state that holds the paths of the sources, and the field of a folder."""
     t, studio = ctx.t, ctx.studio
     gr.HTML(section(t("convert.source")), apply_default_css=False, js_on_load=None)
-    drop = gr.File(file_count="single", height=76, elem_id="source", elem_classes="ts-drop", show_label=False,
+    drop = gr.File(file_count="multiple", height=76, elem_id="source", elem_classes="ts-drop", show_label=False,
                    label=t("convert.drop"))
     record = gr.Button(t("dataset.record"), size="sm", elem_id="source-record")
     microphone = gr.Audio(sources=["microphone"], type="filepath", format="wav", visible=False, editable=False,
                           label=t("dataset.microphone"), elem_classes="ts-mic")
     preview = gr.HTML("", apply_default_css=False, elem_id="source-player", js_on_load=None)
-    source = gr.State(None)
+    with gr.Accordion(t("convert.group_folder"), open=False, elem_id="convert-folder"):
+        folder = gr.Textbox("", label=t("convert.folder"), info=t("convert.folder_info"), lines=1, max_lines=1,
+                            elem_id="folder")
+    source = ctx.watch("sources", gr.State(None))
     shown = gr.State(False)
     record.click(lambda now: (not now, gr.update(visible=not now)), [shown], [shown, microphone], queue=False,
                  show_progress="hidden", api_visibility="private")
 
-    def take(file: str | None) -> tuple[Any, Any, str]:
-        """Keep the source beside the outputs, so that before and after can be compared later too."""
-        if not file:
-            return None, gr.skip(), ""
-        folder = studio.settings.outputs / "sources"
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = unique_path(folder / safe_name(Path(file).name, fallback="source"))
-        shutil.move(file, kept)
+    def take(given: str | list[str] | None) -> tuple[Any, Any, Any]:
+        """Keep the sources beside the outputs, so that before and after can be compared later too."""
+        files = [given] if isinstance(given, str) else given or []
+        if not files:
+            return None, gr.skip(), gr.skip()
+        place = studio.settings.outputs / "sources"
+        place.mkdir(parents=True, exist_ok=True)
+        kept: list[Path] = []
+        for file in files:
+            path = unique_path(place / safe_filename(Path(file).name, fallback="source"))
+            shutil.move(file, path)
+            kept.append(path)
         try:
-            player = player_html(t, [Source(kept.name, kept)], height=40)
+            player = player_html(t, [Source(kept[0].name, kept[0])], height=40)
         except StudioError:
-            kept.unlink(missing_ok=True)
-            raise
-        title = f'<div class="ts-ell ts-file" title="{esc(kept.name)}">{esc(kept.name)}</div>'
-        return None, str(kept), title + player
+            if len(kept) == 1:
+                kept[0].unlink(missing_ok=True)
+                raise
+            player = ""  # one of several that cannot be read: the batch says so at its turn
+        return None, [str(path) for path in kept], sources_html(kept) + player
 
     for event, component in ((drop.upload, drop), (microphone.stop_recording, microphone)):
         ctx.on(event, take, [component], [component, source, preview], show_progress="minimal",
                failed=(None, gr.skip(), gr.skip()))
-    return source
+    return source, folder
 
 
-def _build_form(ctx: Context, source: gr.State) -> dict[str, Any]:
-    """The settings of a conversion; names are those of ConvertOptions, and ``auto``."""
+def sources_html(paths: list[Path]) -> str:
+    """The names of what was dropped."""
+    if len(paths) == 1:
+        return f'<div class="ts-ell ts-file" title="{esc(paths[0].name)}">{esc(paths[0].name)}</div>'
+    rows = "".join(f'<li><span class="ts-ell" title="{esc(p.name)}">{esc(p.name)}</span></li>' for p in paths)
+    return f'<ul class="ts-list ts-sources">{rows}</ul>'
+
+
+def _wire_key(ctx: Context, form: Form, source: gr.State) -> None:
     t = ctx.t
-    gr.HTML(section(t("convert.settings")), apply_default_css=False, js_on_load=None)
-    model = gr.Dropdown([(t("convert.newest"), "")], value="", label=t("convert.model"), elem_id="model")
-    key = gr.Slider(-24, 24, 0, step=1, label=t("convert.key"), info=t("convert.key_info"), elem_id="key",
-                    buttons=["reset"])
-    with gr.Row(elem_classes="ts-tight"):
-        auto = gr.Checkbox(False, label=t("convert.auto"), elem_id="key-auto", min_width=90, container=False)
-        suggest = gr.Button(t("convert.suggest"), size="sm", elem_id="key-suggest", min_width=100)
-    told = gr.HTML("", apply_default_css=False, elem_id="key-told", js_on_load=None)
 
-    def ask(voice: str | None, file: str | None, model_name: str) -> tuple[Any, str]:
-        if not file:
+    def ask(voice: str | None, files: list[str] | None, model_name: str) -> tuple[Any, str]:
+        if not files:
             raise BadInput(t("convert.no_source"), t("convert.no_source_hint"))
-        found = ctx.studio.suggest_key(Path(file), need_voice(t, voice), model_name or None)
+        found = ctx.studio.suggest_key(Path(files[0]), need_voice(t, voice), model_name or None)
         words = t("convert.suggested", source=number(found.source_median_hz, 0),
                   target=number(found.target_median_hz, 0))
         return max(-24, min(24, found.semitones)), f'<p class="ts-muted ts-about" role="status">{esc(words)}</p>'
 
-    ctx.on(suggest.click, ask, [ctx.voice, source, model], [key, told], show_progress="minimal")
-    auto.change(lambda on: gr.update(interactive=not on), [auto], [key], queue=False, show_progress="hidden",
-                api_visibility="private")
-    form: dict[str, Any] = {"auto": auto, "model": model, "transpose": key}
-    form["format"] = gr.Radio(["wav", "flac", "mp3"], value="wav", label=t("convert.format"), elem_classes="ts-inline")
-    with gr.Accordion(t("convert.options"), open=False, elem_id="convert-options"):
-        form["noise_scale"] = gr.Slider(0, 1, 0.4, step=0.05, label=t("convert.noise"), info=t("convert.noise_info"),
-                                        buttons=["reset"])
-        form["slice_db"] = gr.Slider(-60, -20, -40, step=1, label=t("convert.slice"), info=t("convert.slice_info"),
-                                     buttons=["reset"])
-        with gr.Row():
-            form["pad_s"] = gr.Number(0.5, minimum=0, maximum=2, step=0.1, label=t("convert.pad"),
-                                      info=t("convert.pad_info"), min_width=80)
-            form["seed"] = gr.Number(52468, precision=0, minimum=0, label=t("convert.seed"),
-                                     info=t("convert.seed_info"), min_width=80)
-        form["pitch"] = gr.Dropdown(["fcpe", "crepe", "harvest", "dio", "pm"], value="fcpe", label=t("training.pitch"),
-                                    info=t("training.pitch_info"))
-    return form
+    assert form.suggest is not None
+    ctx.on(form.suggest.click, ask, [ctx.voice, source, form.fields["model"]], [form.fields["transpose"], form.told],
+           show_progress="minimal")
 
 
-def _wire_parts(ctx: Context, top: tuple[gr.HTML, gr.Button], result: gr.HTML, table: gr.HTML,
-                model: gr.Dropdown) -> None:
+def _wire_model(ctx: Context, form: Form) -> None:
+    """What follows the chosen model: its name, its speakers, and what it lacks for diffusion or the enhancer."""
+    t, studio = ctx.t, ctx.studio
+    for name in ("diffusion", "enhance", "blend", "blend_by"):
+        ctx.watch(name, form.fields[name])
+
+    def models_key(scene: Scene) -> Hashable:
+        return tuple((m.name, m.step) for m in studio.voice_models(scene.voice)) if scene.voice else ()
+
+    def models_render(scene: Scene) -> list[Any]:
+        models = studio.voice_models(scene.voice) if scene.voice else []
+        names = [(t("convert.model_name", name=m.name, step=f"{m.step:,}"), m.name) for m in models]
+        first = t("convert.newest") if models else t("convert.no_models")
+        return [gr.update(choices=[(first, ""), *names], value="")]
+
+    def known(scene: Scene) -> list[str]:
+        try:
+            found = studio.conversion.speakers(scene.voice or "", scene.values["model"] or None)
+        except StudioError:  # no model yet, or a damaged one: converting says which
+            return []
+        return sorted(found, key=lambda name: found[name])
+
+    def speaker_render(scene: Scene) -> list[Any]:
+        names = known(scene)
+        return [gr.update(choices=names, value=names[0] if len(names) > 1 else None, visible=len(names) > 1)]
+
+    def asked(scene: Scene) -> dict[str, Any]:
+        diffusion = scene.values["diffusion"] or "off"
+        wanted: dict[str, Any] = {"diffusion": diffusion, "model": scene.values["model"] or None}
+        if scene.values["enhance"] and diffusion == "off":
+            wanted["enhance"] = True
+        return wanted
+
+    def lacking_render(scene: Scene) -> list[Any]:
+        wanted = asked(scene)
+        needed = scene.voice and (wanted["diffusion"] != "off" or wanted.get("enhance"))
+        said = studio.conversion.missing(scene.voice or "", wanted) if needed else ""
+        return [f'<div class="ts-problem">{esc(said)}</div>' if said else ""]
+
+    ctx.parts += [
+        Part([form.fields["model"]], models_key, models_render),
+        Part([form.fields["speaker"]], lambda s: tuple(known(s)), speaker_render, page="convert"),
+        Part([form.lacking], lambda s: tuple(asked(s).items()), lacking_render, page="convert"),
+    ]
+
+
+def _wire_parts(ctx: Context, top: tuple[gr.HTML, gr.Button], result: gr.HTML, table: gr.HTML) -> None:
     t, studio = ctx.t, ctx.studio
 
     def done(scene: Scene) -> "list[Job]":
@@ -154,8 +231,12 @@ def _wire_parts(ctx: Context, top: tuple[gr.HTML, gr.Button], result: gr.HTML, t
         jobs = done(scene)
         return next((j for j in jobs if j.id == scene.values["output"]), jobs[0] if jobs else None)
 
+    def newest(scene: Scene) -> "Job | None":
+        found = [scene.latest(kind, scene.voice) for kind in ("convert", batch.KIND)] if scene.voice else []
+        return max((one for one in found if one), key=lambda one: one.id, default=None)
+
     def job_render(scene: Scene) -> list[Any]:
-        latest = scene.latest("convert", scene.voice) if scene.voice else None
+        latest = newest(scene)
         busy = latest is not None and latest.active
         return [job_panel(t, latest), gr.update(interactive=not busy)]
 
@@ -167,18 +248,8 @@ def _wire_parts(ctx: Context, top: tuple[gr.HTML, gr.Button], result: gr.HTML, t
         job = shown(scene)
         return [outputs_table(t, done(scene)[:50], job.id if job else None)]
 
-    def models_key(scene: Scene) -> Hashable:
-        return tuple((m.name, m.step) for m in studio.voice_models(scene.voice)) if scene.voice else ()
-
-    def models_render(scene: Scene) -> list[Any]:
-        models = studio.voice_models(scene.voice) if scene.voice else []
-        names = [(t("convert.model_name", name=m.name, step=f"{m.step:,}"), m.name) for m in models]
-        first = t("convert.newest") if models else t("convert.no_models")
-        return [gr.update(choices=[(first, ""), *names], value="")]
-
     ctx.parts += [
-        Part(list(top), lambda s: job_key(s.latest("convert", s.voice)), job_render, page="convert"),
+        Part(list(top), lambda s: job_key(newest(s)), job_render, page="convert"),
         Part([result], result_key, lambda s: [result_html(t, studio.settings, shown(s))], page="convert"),
         Part([table], lambda s: (result_key(s), tuple(j.id for j in done(s))), table_render, page="convert"),
-        Part([model], models_key, models_render),
     ]

@@ -2,14 +2,13 @@
 speakers and files of a model, and the pitch that a person draws. Light to import.
 """
 
-import hashlib
 import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import summaries
+from core import atomic, summaries
 from core.engines.sovits.preset_store import PresetStore
 from core.errors import BadInput, NotFound
 from core.jobs.model import Job
@@ -106,12 +105,13 @@ class ConversionDesk:
         return path
 
     def find_pitch(self, name: str, voice: str, predictor: str, threshold: float | None = None) -> Job:
-        """Queue the finding of a source's pitch; it takes the place of what was drawn. Raises NotFound, BadInput."""
+        """Queue the finding of a source's pitch; what was drawn before is thrown away. Raises NotFound, BadInput."""
         from core.features.pitch import PITCHES
 
         source = self.source(name)
         if predictor not in PITCHES:
             raise BadInput(f"Unknown pitch predictor {predictor!r}.", f"Use one of {', '.join(PITCHES)}.")
+        self._drawn(source).unlink(missing_ok=True)
         params = {"source": str(source), "pitch": predictor, "f0_threshold": threshold, "out": str(self._found(source))}
         return self._jobs.submit("pitch", params, voice)
 
@@ -130,17 +130,31 @@ class ConversionDesk:
         """A source's pitch: drawn, or else found; None before it was looked for. Raises BadInput (damaged)."""
         from core.engines.sovits.pitch_track import read_track
 
+        path = self._newest_pitch(name)
+        return read_track(path).f0 if path else None
+
+    def pitch_file(self, name: str) -> Path:
+        """The file of what `track` gives. Raises NotFound."""
+        path = self._newest_pitch(name)
+        if path is None:
+            raise NotFound("The pitch of this source is not known yet.", "Find it first.", where=name)
+        return path
+
+    def _newest_pitch(self, name: str) -> Path | None:
         source = self.source(name)
-        for path in (self._drawn(source), self._found(source)):
-            if path.is_file():
-                return read_track(path).f0
-        return None
+        return next((path for path in (self._drawn(source), self._found(source)) if path.is_file()), None)
 
     def stamp(self, name: str) -> str:
-        """Changes whenever a new pitch was found or put back; not with what is drawn."""
-        path = self._found(self.source(name))
-        drawn = self._drawn(self.source(name)).exists()
-        return hashlib.sha256(f"{path.stat().st_mtime_ns}".encode()).hexdigest()[:8] if path.is_file() else str(drawn)
+        """Changes whenever a pitch was found, imported or thrown away, not with what is drawn; empty before any."""
+        source = self.source(name)
+        times = [path.stat().st_mtime_ns for path in (self._found(source), self._mark(source)) if path.is_file()]
+        return str(max(times)) if times else ""
+
+    def _mark(self, source: Path) -> Path:
+        return self.settings.outputs / _PITCHES / f"{source.name}.replaced"
+
+    def _replaced(self, source: Path) -> None:
+        atomic.write_text(self._mark(source), "")
 
     def draw(self, name: str, f0: "NDArray[np.float32]") -> Path:
         """Keep a drawn pitch (Hz every 512 samples at 44.1 kHz, 0 unvoiced). Raises BadInput, NotFound, NoSpace."""
@@ -151,12 +165,15 @@ class ConversionDesk:
     def forget(self, name: str) -> None:
         """Throw a drawn pitch away; what was found stays. Raises NotFound."""
         self._drawn(self.source(name)).unlink(missing_ok=True)
+        self._replaced(self.source(name))
 
     def import_pitch(self, name: str, path: Path) -> Path:
         """Take a pitch file (.npy of ours or of 4.1) as what is drawn for a source. Raises BadInput, NotFound."""
         from core.engines.sovits.pitch_track import read_track
 
-        return self.draw(name, read_track(path).f0)
+        made = self.draw(name, read_track(path).f0)
+        self._replaced(self.source(name))
+        return made
 
     def spectrum(self, name: str, block: int) -> bytes:
         """The picture of a minute of a source (see pitch_spectrum). Raises NotFound, BadInput."""
