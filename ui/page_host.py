@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("boot.js", "nav.js", "clips.js", "player.js", "cue_model.js", "cue_wave.js", "cue_desk.js",
+           "pitch_model.js", "pitch_editor.js", "mix_curves.js",
            "review.js")
 _BUILD_LOCK = threading.Lock()  # Gradio keeps the Blocks under construction in a global
 _LOG = logging.getLogger("studio.page")
@@ -115,6 +116,7 @@ def rewrite_html(html: str, lang: str, prefix: str) -> str:
         f"root:{json.dumps(prefix)}}};</script>{scripts}"
         f'<link rel="stylesheet" href="{prefix}/ui-assets/palette.css">'
         f'<link rel="stylesheet" href="{prefix}/ui-assets/style.css?{stamp}">'
+        f'<link rel="stylesheet" href="{prefix}/ui-assets/convert.css?{stamp}">'
         f'<link rel="icon" href="{prefix}/ui-assets/icon.svg">'
     )
     html = _MANIFEST.sub("", _FOREIGN_META.sub("", html))
