@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from ui.convert.routes import router as pitch_data
 from ui.data_routes import router
 from ui.page_host import ASSETS, attach
 from ui.texts import LANGUAGES, pick_language, texts
@@ -51,6 +52,7 @@ def mount(app: FastAPI, studio: "Studio") -> None:
 
     app.include_router(router(studio))
     app.include_router(run_sounds(studio))
+    app.include_router(pitch_data(studio))
     app.mount("/ui-assets", StaticFiles(directory=ASSETS))
     for folder in (uploads, settings.outputs, settings.voices_dir):
         folder.mkdir(parents=True, exist_ok=True)
