@@ -22,7 +22,7 @@ def nav_html(t: Texts, pages: tuple[str, ...], notes: dict[str, str]) -> str:
     links = ""
     for place, name in enumerate(pages, start=1):
         note = f'<span class="ts-note">{esc(notes[name])}</span>' if notes.get(name) else ""
-        gap = ' class="ts-gap"' if name == "jobs" else ""
+        gap = ' class="ts-gap"' if name == "models" else ""
         links += (f'<a{gap} href="#{name}" title="Alt+{place}"><span>{esc(t(f"nav.{name}"))}</span>{note}</a>')
     return f'<nav class="ts-nav" aria-label="{esc(t("nav.label"))}">{links}</nav>'
 

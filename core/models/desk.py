@@ -136,6 +136,14 @@ class ModelsDesk:
             raise BadInput(f"There is no way {as_!r} to use a model.", f"Use one of {', '.join(BEHAVIOURS)}.")
         self._change_card(self.folder(voice, model), {"behaviour": as_})
 
+    def behaves_as_latest(self, folder: Path) -> bool:
+        """Whether the model in `folder` is used as so-vits-svc 4.1-latest uses it."""
+        try:
+            card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return isinstance(card, dict) and card.get("behaviour") == BEHAVIOURS[1]
+
     def compress(self, voice: str, model: str, *, half: bool = False, name: str = "") -> Path:
         """A new model that is this one without what only training needs, in half precision if `half`.
 

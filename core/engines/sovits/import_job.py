@@ -166,7 +166,7 @@ def _install(plan: Plan, options: ImportOptions, result: dict[str, Any], ctx: "J
     steps: list[tuple[Found, Callable[[], str]]] = []
     for one in plan.files:
         if one.kind in _SHARED and one.usable:
-            steps.append((one, lambda one=one: _install_shared(one, options.replace, settings)))  # type: ignore[misc]
+            steps.append((one, lambda one=one: _install_shared(one, plan, options.replace, settings)))  # type: ignore[misc]
     width = next((one.facts["width"] for one in plan.bases if one.kind == "generator"), 768)
     for one in plan.bases:
         steps.append((one, lambda one=one: f"base model: {install_base(one, settings, width)}"))  # type: ignore[misc]
@@ -188,14 +188,20 @@ def _install(plan: Plan, options: ImportOptions, result: dict[str, Any], ctx: "J
             told[one.name] |= {"problem": err.message, "fix": err.hint, "usable": False}
 
 
-def _install_shared(one: Found, replace: bool, settings: Settings) -> str:
+def _install_shared(one: Found, plan: Plan, replace: bool, settings: Settings) -> str:
     from core.engines.sovits import import_voice
     from core.models import catalogue
 
     entry = {"rmvpe": "rmvpe", "vocoder": "nsf-hifigan"}.get(one.kind) or str(one.facts["name"])
     if not replace and catalogue.locate(settings, entry).state == "present":
         return f"{entry} (was here already, and stays)"
-    installers = {"rmvpe": import_voice.install_rmvpe, "vocoder": import_voice.install_vocoder}
-    folder = installers.get(one.kind, import_voice.install_encoder)(one, settings)
-    checked = import_voice.checksum_words(one) if one.kind == "encoder" else ""
+    if one.kind == "rmvpe":
+        return f"{entry}: {import_voice.install_rmvpe(one, settings)}"
+    if one.kind == "vocoder":
+        config = next((f.path for f in plan.files if f.kind == "vocoder-config" and f.folder == one.folder), None)
+        if config is None:
+            raise BadInput("There is no config.json beside the vocoder.", "Import it with the config.json of its own.")
+        return f"{entry}: {import_voice.install_vocoder(one, config, settings)}"
+    folder = import_voice.install_encoder(one, settings)
+    checked = import_voice.checksum_words(one)
     return f"{entry}: {folder}{'. ' + checked if checked else ''}"

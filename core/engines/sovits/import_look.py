@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, cast
 
 import torch
@@ -62,9 +62,9 @@ class Found:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def folder(self) -> Path:
-        """Where it lies."""
-        return self.path.parent
+    def folder(self) -> PurePosixPath:
+        """Where it lies below what was given; files given one by one lie together."""
+        return PurePosixPath(self.name).parent
 
 
 def look(path: Path, name: str) -> Found | None:

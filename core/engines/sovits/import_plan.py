@@ -6,7 +6,7 @@ Files that share the longest way of folders belong together, if they are made fo
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from core.engines.sovits.config import SovitsConfig, load_config
 from core.engines.sovits.import_config import fitted, what_is_fitted
@@ -84,7 +84,7 @@ def _is_base(one: Found) -> bool:
 
 def _chosen(generators: list[Found], every: bool) -> list[Found]:
     """The newest checkpoint of each folder, and whatever is not one of a series."""
-    series: dict[Path, Found] = {}
+    series: dict[PurePosixPath, Found] = {}
     single = []
     for one in generators:
         if every or not _NUMBERED.fullmatch(one.path.stem):
@@ -116,7 +116,7 @@ def _config_for(generator: Found, configs: list[Found]) -> SovitsConfig | None:
 
 
 def _voice_name(generator: Found, config: SovitsConfig, given: str) -> str:
-    own = generator.folder.name if "/" in generator.name else ""
+    own = generator.folder.name
     if own.lower() not in _COMMON:
         return safe_name(own)
     if len(config.spk) == 1 and not next(iter(config.spk)).startswith("speaker "):

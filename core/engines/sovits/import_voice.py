@@ -198,18 +198,18 @@ def install_rmvpe(found: Found, settings: Settings) -> Path:
     return _copied(found.path, folder / f"rmvpe{'.safetensors' if found.path.suffix == '.safetensors' else '.pt'}")
 
 
-def install_vocoder(found: Found, settings: Settings) -> Path:
+def install_vocoder(found: Found, config: Path, settings: Settings) -> Path:
     """Put NSF-HiFi-GAN's two files into the pretrain folder once they have loaded strictly.
 
-    Raises BadInput (no config.json beside it), ModelFileError, NoSpace.
+    Raises BadInput (the config), ModelFileError, NoSpace.
     """
     from core.engines.sovits.vocoder import load_vocoder
     from core.models import catalogue
 
-    load_vocoder(found.path)
+    load_vocoder(found.path, config)
     folder = settings.pretrain_dir / catalogue.entry("nsf-hifigan").folder
     name = "model.safetensors" if found.path.suffix.lower() == ".safetensors" else "model"
-    _copied(found.path.with_name("config.json"), folder / "config.json")
+    _copied(config, folder / "config.json")
     return _copied(found.path, folder / name)
 
 
