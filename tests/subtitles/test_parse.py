@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import BadInput
 from core.subtitles.cue import Cue, Parsed
+from core.subtitles.merge import merge_with_spans
 from core.subtitles.parse import MOST_BYTES, parse, read
 from core.subtitles.timecode import time_line
 from core.subtitles.write import to_srt, to_vtt
@@ -58,15 +59,27 @@ def test_random_bytes_never_raise(data: bytes) -> None:
     assert isinstance(parse(data), Parsed)
 
 
+ASS = (
+    "[Script Info]\n\n[Events]\nFormat: Start, End, Name, Text\n"
+    "Dialogue: 0:00:01.00,0:00:02.55,安,{\\i1}日本\\N人口\nDialogue: 0:00:03.00,0:00:04.00,,三千"
+)
+HAN = ENGLISH.replace("Hello there.", "日本人口三千。").replace("How are you?", "大正、小心。")
+VTT = to_vtt([Cue(0, 900, "a < b & c", speaker="安"), Cue(1000, 2000, "日本人口")])
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "big5", "shift_jis")
 SAMPLES = [
-    ENGLISH.encode(),
-    ENGLISH.replace("\n", "\r\n").encode("utf-16"),
-    to_vtt([Cue(0, 900, "a < b & c", speaker="Ann"), Cue(1000, 2000, "後は")]).encode(),
-    b"[Events]\nFormat: Start, End, Text\nDialogue: 0:00:01.00,0:00:02.55,Hi\\Nho\nDialogue: 0:00:03.00,0:00:04.00,x",
+    text.replace("\n", end).encode(encoding)
+    for text in (ENGLISH, HAN, VTT, ASS)
+    for encoding in ENCODINGS
+    for end in ("\n", "\r\n")
 ]
 
 
+def test_the_samples_are_understood_before_they_are_damaged() -> None:
+    assert all(len(parse(sample).cues) == 2 for sample in SAMPLES)
+
+
 @given(st.sampled_from(SAMPLES), st.data())
+@settings(max_examples=200)
 def test_random_damage_only_makes_findings(sample: bytes, data: st.DataObject) -> None:
     """Bytes cut out, put in and changed: every cue that comes out is sound, and so is every finding's place."""
     damaged = bytearray(sample)
@@ -81,6 +94,8 @@ def test_random_damage_only_makes_findings(sample: bytes, data: st.DataObject) -
         assert cue.text == " ".join(cue.text.split()) != ""
     for finding in parsed.findings:
         assert finding.cue is None or 0 <= finding.cue < len(parsed.cues)
+    merged = merge_with_spans(parsed.cues)
+    assert [at for first, last in merged.spans for at in range(first, last + 1)] == list(range(len(parsed.cues)))
 
 
 letters = st.text("abcdefghij", min_size=3, max_size=12)
