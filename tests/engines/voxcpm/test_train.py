@@ -107,7 +107,7 @@ def test_a_full_run_goes_on_bit_for_bit_and_validation_changes_nothing(
 ) -> None:
     base = tiny("voxcpm")
     common = {**QUICK, "voice": voice.name, "base": str(base), "preset": "full", "steps": 5, "accumulate": 2}
-    common |= {"batch_size": 1, "max_batch_tokens": 40}
+    common |= {"batch_size": 1, "max_batch_tokens": 40, "save_every_steps": 3}
     whole = train(settings, "step 4/5", name="whole", **common)
     assert (whole["stopped"], whole["step"]) == (True, 4)
     train(settings, "step 3/5", name="parts", **{**common, "probe_every_steps": 1})
@@ -120,7 +120,7 @@ def test_a_full_run_goes_on_bit_for_bit_and_validation_changes_nothing(
     losses = [[(row["step"], row["loss/total"]) for row in some] for some in rows]
     assert losses[0] == losses[1]
     assert [row["step"] for row in rows[1] if "val/loss/total" in row] == [1, 2, 3, 4]
-    assert [row["step"] for row in rows[0] if "val/loss/total" in row] == [2, 4]
+    assert [row["step"] for row in rows[0] if "val/loss/total" in row] == [3]
 
     folder = Path(whole["model"])
     np.testing.assert_allclose(bare(folder, "voxcpm"), ours(folder), atol=1e-4)
@@ -141,6 +141,7 @@ def test_the_run_as_the_packages_script_takes_it(settings: Settings, voice: Voic
     assert all(Path(row["audio"]).is_file() and row["text"] for row in rows)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_silent_is_not_called_completed(settings: Settings, voice: Voice, tmp_path: Path) -> None:
     base = build(tmp_path / "mute", "voxcpm2")
     saved = torch.load(base / "audiovae.pth", weights_only=True)

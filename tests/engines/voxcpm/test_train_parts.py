@@ -23,6 +23,7 @@ from core.engines.voxcpm.trainable import Trainable, checkpoint_activations, loa
 from core.errors import BadInput, Unavailable
 from core.jobs.context import ForegroundContext
 from tests.engines.voxcpm.conftest import ARCHITECTURES
+from tests.engines.voxcpm.tiny import build
 from tests.engines.voxcpm.voice import TEXTS, make_voice, sound, studio_settings
 
 LORA = LoraSettings(enable_lm=True, enable_dit=True, r=4, dropout=0.1)
@@ -131,7 +132,7 @@ def test_the_learning_rate_rises_and_falls_to_nothing() -> None:
     learner = VoxLearner(Trainable(torch.nn.Linear(1, 1)), options)
     rates = [learner.learning_rate_factor(step, 1) for step in range(30)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
-    assert all(a >= b for a, b in zip(rates[3:], rates[4:], strict=False))
+    assert rates[3:] == sorted(rates[3:], reverse=True)
     assert rates[20:] == [0.0] * 10
 
 
@@ -164,7 +165,7 @@ def test_options_go_to_the_yaml_and_back() -> None:
 def test_a_manifest_and_what_is_left_out_of_it(
     tiny: Callable[[str], Path], workspace: Path, tmp_path: Path, write_wav: Callable[..., Path]
 ) -> None:
-    for name, seconds in (("a", 0.5), ("b", 0.6), ("long", 90.0)):
+    for name, seconds in (("a", 0.5), ("b", 0.6), ("long", 6.0)):
         write_wav(tmp_path / f"{name}.wav", sound(seconds, 1), 44100)
     (tmp_path / "noise.wav").write_bytes(b"this is no sound")
     rows: list[Any] = [
@@ -176,11 +177,11 @@ def test_a_manifest_and_what_is_left_out_of_it(
     ]
     manifest = tmp_path / "train.jsonl"
     manifest.write_text("\n".join([*map(json.dumps, rows), "{", ""]), "utf-8")
-    lines, wrong = read_manifest(manifest)
+    _, wrong = read_manifest(manifest)
     assert [place for place, _ in wrong] == [f"train.jsonl:{n}" for n in (6, 7, 8, 9, 11)]
     options = VoxTrainOptions(voice="v", train_manifest=str(manifest), num_workers=2)
     chosen = studio_settings(workspace)
-    net = load_for_training(tiny("voxcpm2"), "cpu", LORA)
+    net = load_for_training(build(tmp_path / "short", "voxcpm2", max_length=40), "cpu", LORA)
     found = gather(options, net, make_voice(chosen), tmp_path / "cache", ForegroundContext(chosen))
     assert [one.text for one in found.train] == ["Hello.", "Again."]
     assert found.train[0].length == found.train[1].length + len(found.train[0].utterance().reference) + 2 + (
@@ -188,13 +189,13 @@ def test_a_manifest_and_what_is_left_out_of_it(
     )
     why = dict(found.left_out[5:])
     assert list(why) == ["10-a", "3-long", "4-noise", "5-gone"]
-    assert "the model has 512" in why["3-long"]
+    assert "the model has 40" in why["3-long"]
     assert "no transcript" in why["10-a"]
     notes = left_out_notes([("x", "y")] * (LEFT_OUT_NOTES + 3))
     assert notes[-1].startswith("3 more clips")
+    old, voice = load_for_training(tiny("voxcpm"), "cpu", LORA), make_voice(chosen, "B", TEXTS[:1])
     with pytest.raises(BadInput, match="only VoxCPM 2"):
-        old = load_for_training(tiny("voxcpm"), "cpu", LORA)
-        gather(options, old, make_voice(chosen, "B", TEXTS[:1]), tmp_path / "cache", ForegroundContext(chosen))
+        gather(options, old, voice, tmp_path / "cache", ForegroundContext(chosen))
     manifest.write_text("{}\n", "utf-8")
     with pytest.raises(BadInput, match="names no clips"):
         read_manifest(manifest)
