@@ -4,7 +4,9 @@ Stars live in `stars.json` of the run, which only people write, so that a run th
 overwrite each other.
 """
 
+import contextlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,11 +118,10 @@ def disk_use(run: Run) -> DiskUse:
 def size_of(path: Path) -> int:
     """Bytes of all files below a folder; 0 where it is not there."""
     total = 0
-    for file in path.rglob("*"):
-        try:
-            total += file.stat().st_size if file.is_file() else 0
-        except OSError:
-            continue
+    for folder, _, names in os.walk(path):  # passes over a folder that was removed meanwhile; rglob raises
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.path.getsize(os.path.join(folder, name))
     return total
 
 

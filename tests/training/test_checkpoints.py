@@ -1,6 +1,8 @@
 """Full and light checkpoints of a run: listed, starred, thinned, counted."""
 
 import json
+import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from core.engines.sovits.export import load_model
 from core.engines.sovits.recipes import create_recipe
 from core.errors import ModelFileError, NotFound
 from core.training import light
-from core.training.checkpoints import disk_use, list_checkpoints, star, stars
+from core.training.checkpoints import disk_use, list_checkpoints, size_of, star, stars
 from core.training.runs import Run, create_run
 from tests.training.material import small_config
 from tests.training.trainers import fit, options_for, recipe_for, trainer_for
@@ -62,6 +64,26 @@ def test_a_star_keeps_what_would_go(run: Run) -> None:
         star(run, 99)
     (run.path / "stars.json").write_text("{")
     assert stars(run) == {}
+
+
+def test_counting_bears_with_a_run_that_prunes(run: Run) -> None:
+    stop = threading.Event()
+
+    def prune_and_save() -> None:
+        while not stop.is_set():
+            for index in range(20):
+                folder = run.path / "probes" / f"step_{index:08d}" / "deep"
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "a.flac").write_bytes(b"x")
+            shutil.rmtree(run.path / "probes", ignore_errors=True)
+
+    thread = threading.Thread(target=prune_and_save)
+    thread.start()
+    try:
+        assert all(size_of(run.path) >= 0 for _ in range(300))
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_starred_steps_survive_pruning(tmp_path: Path, three_clips: list[Example]) -> None:
