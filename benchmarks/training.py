@@ -212,11 +212,11 @@ def markdown(figures: dict[str, Any]) -> str:
     """docs/results/training.md."""
     lines = [
         "Each row is the trainer itself with both networks at work, on clips of 4 to 9 s, in a process of its own;",
-        "steps/s is the median. Peak memory is the process's on a CPU and torch's reservation on a GPU. *Read/s* is how",
+        "steps/s is the median. Peak memory is the process's on a CPU, torch's reservation on a GPU. *Read/s* is how",
         "many batches a second are made when nothing else is done: a device that is faster by as much as this is above",
-        "steps/s would still not wait. Where there is no GPU its columns stay empty.",
+        "steps/s would still not wait. *Waits*: share of the time spent waiting for data. Where there is no GPU its columns stay empty.",
         "",
-        "| preset | device | precision | batch | steps/s | clips/s | CPU s a step | read/s | data wait | peak | GPU busy |",
+        "| preset | device | precision | batch | steps/s | clips/s | CPU s/step | read/s | waits | peak | GPU busy |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in figures["rows"]:

@@ -12,7 +12,8 @@ from core.engines.sovits.recipe import SegmentPlan
 
 ROW: dict[str, Any] = {
     "preset": "lite", "device": "cuda:0", "threads": 8, "precision": "bf16", "batch_size": 16, "steps_per_s": 9.5,
-    "clips_per_s": 152.0, "last_step_cpu_s": 0.11, "batches_read_per_s": 250.0, "waiting_for_data": 0.034, "peak_gib": 4.2, "gpu_busy": 0.93,
+    "clips_per_s": 152.0, "last_step_cpu_s": 0.11, "batches_read_per_s": 250.0, "waiting_for_data": 0.034,
+    "peak_gib": 4.2, "gpu_busy": 0.93,
 }  # fmt: skip
 
 
