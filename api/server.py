@@ -64,7 +64,7 @@ def build_app(
     app.include_router(jobs.router(studio))
     app.include_router(characters.router(studio))
     app.include_router(inference.router(studio))
-    speech = Desk.of(studio.settings, place.queue if place else None)
+    speech = Desk.of(studio, place.queue if place else None)
     for each in (tts, tts_socket, openai):
         app.include_router(each.router(studio, speech))
     app.include_router(convert.router(studio))

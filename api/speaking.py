@@ -18,10 +18,12 @@ from core.errors import Cancelled, StudioError
 from core.service.formats import MEDIA, encoder, rate_for
 from core.service.gate import Gate
 from core.service.shared_gate import SharedGate
-from core.service.speech import Speaking, SpeechRequest, SpeechService
+from core.service.speech import Speaking, SpeechService
+from core.speech.request import SpeechRequest
 
 if TYPE_CHECKING:
     from core.settings import Settings
+    from core.studio import Studio
 
 Result = TypeVar("Result")
 
@@ -41,11 +43,13 @@ class Desk:
     gate: Gate | SharedGate
 
     @classmethod
-    def of(cls, settings: "Settings", shared_queue: Path | None = None) -> "Desk":
+    def of(cls, studio: "Studio", shared_queue: Path | None = None) -> "Desk":
         """A new one. `shared_queue`: the file of a queue that several server processes share."""
+        settings, speech = studio.settings, studio.speech
+        if shared_queue is None:
+            return cls(settings, speech.service, speech.gate)
         bounds = settings.max_speech, settings.max_speech_queue, settings.max_speech_per_client
-        gate = Gate(*bounds) if shared_queue is None else SharedGate(shared_queue, *bounds)
-        return cls(settings, SpeechService(settings), gate)
+        return cls(settings, speech.service, SharedGate(shared_queue, *bounds))
 
 
 @dataclass

@@ -304,9 +304,9 @@ class Studio:
         """What a run logged after `since_step`, one dict per logged step. Raises NotFound."""
         return run_folders.open_run(self.settings.runs, run).metrics(since_step)
 
-    def voice_models(self, voice: str) -> list[ModelSummary]:
-        """Trained models of a voice, newest first."""
-        return summaries.models_of(self._voices.get(voice))
+    def voice_models(self, voice: str, engine: str | None = "sovits") -> list[ModelSummary]:
+        """Trained models of a voice, newest first: those that convert, those of another engine, or all (None)."""
+        return summaries.models_of(self._voices.get(voice), engine)
 
     # -- conversion
 

@@ -13,7 +13,7 @@ from api.job_results import finished
 from api.speaking import Desk, Speech, Wanted, client_of, stream, watched
 from api.uploads import on_disk
 from core.errors import BadInput, NotFound
-from core.service.speech import SpeechRequest
+from core.speech.request import SpeechRequest
 
 if TYPE_CHECKING:
     from core.studio import Studio

@@ -9,7 +9,7 @@ from api.documented import DocumentedRoute, responses
 from api.speaking import Desk, Wanted, stream, whole
 from api.uploads import on_disk
 from core.errors import BadInput
-from core.service.speech import SpeechRequest
+from core.speech.request import SpeechRequest
 
 if TYPE_CHECKING:
     from core.studio import Studio

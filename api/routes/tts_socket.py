@@ -17,7 +17,8 @@ from starlette.types import Message
 
 from api.speaking import Desk, Speech, Wanted, client_of
 from core.errors import BadInput, StudioError
-from core.service.speech import SpeechRequest, TextPieces
+from core.service.speech import TextPieces
+from core.speech.request import SpeechRequest
 
 if TYPE_CHECKING:
     from core.studio import Studio

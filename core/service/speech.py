@@ -8,12 +8,13 @@ import threading
 import time
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import device
 from core.errors import BadInput, Cancelled, StudioError, Unavailable
+from core.speech.request import SpeechRequest
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -27,23 +28,6 @@ _AHEAD = 64  # chunks that may wait for a slow client
 
 
 @dataclass(frozen=True)
-class SpeechRequest:
-    """What to say and how. Empty `engine` takes the best that is here; `options` are by the engines' own names, and
-    those that an engine does not know are left out. `live` False: nobody hears it before it is whole."""
-
-    text: str = ""
-    engine: str = ""
-    model: str = ""
-    voice: str | None = None
-    prompt_audio: Path | None = None
-    prompt_text: str = ""
-    denoise: bool = False
-    normalize: bool = False
-    live: bool = True
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class EngineInfo:
     """An engine as clients see it. `id`: "builtin", or "engine:model"."""
 
@@ -54,7 +38,7 @@ class EngineInfo:
 
 
 class SpeechService:
-    """The loaded models of one server process."""
+    """The loaded models of one process."""
 
     def __init__(self, settings: "Settings") -> None:
         self.settings = settings
@@ -96,16 +80,24 @@ class SpeechService:
 
         Never by a path: these names come from clients.
         """
-        from core.speech.registry import ENGINES, find_model
+        from core.speech.registry import find_model
 
         if any(char in model for char in "/\\") or ".." in model:
             raise BadInput("A model is named, not given as a path.", "List them: /v1/models.", where="model")
+        if self.settings.speech_model:
+            engine, own = self.own_model()
+            if name == engine and model in ("", own.name):
+                return find_model(name, self.settings, str(own))
+        return find_model(name, self.settings, model)
+
+    def own_model(self) -> tuple[str, Path]:
+        """(engine, folder) of settings.speech_model, which is not empty."""
+        from core.speech.registry import ENGINES
+
         engine, _, own = self.settings.speech_model.partition(":")
         if engine not in ENGINES:  # a folder alone; on Windows its drive has the colon
             engine, own = "voxcpm", self.settings.speech_model
-        if own and name == engine and model in ("", Path(own).name):
-            return find_model(name, self.settings, own)
-        return find_model(name, self.settings, model)
+        return engine, Path(own)
 
     def loaded(self) -> dict[str, int]:
         """Bytes that each loaded model holds."""

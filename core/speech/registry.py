@@ -18,12 +18,14 @@ class EngineEntry:
         loader: "module:function" with the signature (folder: Path, device: str) -> Engine.
         options: "module:class" of its settings; light.
         models: "module:function" with the signature (settings, name, voice | None) -> Path of a model's folder; light.
+        catalogue: "module:name" of its released models, best first; light.
     """
 
     title: str
     loader: str
     options: str
     models: str
+    catalogue: str
 
 
 ENGINES: dict[str, EngineEntry] = {
@@ -32,12 +34,14 @@ ENGINES: dict[str, EngineEntry] = {
         loader="core.engines.voxcpm.engine:load",
         options="core.engines.voxcpm.options:VoxOptions",
         models="core.engines.voxcpm.models:find_model",
+        catalogue="core.engines.voxcpm.models:MODELS",
     ),
     "cosyvoice2": EngineEntry(
         title="CosyVoice2",
         loader="core.engines.cosyvoice2.engine:load",
         options="core.engines.cosyvoice2.options:CosyOptions",
         models="core.engines.cosyvoice2.models:find_model",
+        catalogue="core.engines.cosyvoice2.models:MODELS",
     ),
 }
 
@@ -59,6 +63,14 @@ def options_class(name: str) -> Any:
 def find_model(engine: str, settings: Any, model: str, voice: Any = None) -> Path:
     """The folder of a model by name or path. Raises BadInput, NotFound, Unavailable."""
     return Path(_target(engine_entry(engine).models)(settings, model, voice))
+
+
+def released_here(engine: str, settings: Any) -> list[str]:
+    """Names of the released models of an engine that can be used now, best first. Raises BadInput."""
+    from core.models.entry import locate_in
+
+    models: Any = _target(engine_entry(engine).catalogue)
+    return [one.name for one in models if not locate_in(settings.pretrain_dir / one.folder, one)]
 
 
 def load_engine(name: str, folder: Path, device: str) -> Any:

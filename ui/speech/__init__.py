@@ -1,0 +1,1 @@
+"""The Speech page and what its script asks for."""
