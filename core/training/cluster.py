@@ -64,14 +64,15 @@ def train(params: dict[str, Any], ctx: "JobContext", model: type[RunOptions]) ->
     server = RayJobs(address)
     server.version()
     run, info, options = begin(params, ctx.settings, model)
-    info.host = server.address  # waits there
+    info.host = server.address  # it waits there
     run.write(info)
     try:
-        job = submit(server, run, options, ctx.settings)
-    except StudioError as err:
-        _note(run, err, "failed")
+        return _Follower(server, submit(server, run, options, ctx.settings), run, ctx).follow()
+    except Cancelled:
         raise
-    return _Follower(server, job, run, ctx).follow()
+    except StudioError as err:
+        ranks.note_end(run, err)
+        raise
 
 
 def submit(server: RayJobs, run: Run, options: RunOptions, settings: "Settings") -> str:
@@ -103,13 +104,6 @@ def _answer(run: Run) -> Path:
     return run.path / FOLDER / "answer.json"
 
 
-def _note(run: Run, err: StudioError | None, state: str) -> None:
-    """What the run cannot say itself any more."""
-    info = run.read()
-    info.state, info.error, info.pid, info.pid_started = state, err.to_dict() if err else None, None, None
-    run.write(info)
-
-
 class _Follower:
     """Watches one job until it ends."""
 
@@ -117,6 +111,7 @@ class _Follower:
         self._server, self._job, self._run, self._ctx = server, job, run, ctx
         self._asked_s: float | None = None
         self._beat = Heartbeat(run.path)
+        self._beat.touch()  # nobody else does until the cluster starts it
 
     def follow(self) -> dict[str, Any]:
         """The run's result. Raises StudioError."""
@@ -136,13 +131,11 @@ class _Follower:
         except Unavailable as err:
             age_s = heartbeat_age_s(self._run.path)
             if age_s is None or age_s > SILENT_S:
-                lost = ClusterLost(
+                raise ClusterLost(
                     f"{err.message} The run gave no sign of life for {SILENT_S / 60:.0f} minutes.",
                     "Look at the cluster; when it is well, resume the run.",
                     where=self._server.address,
-                )
-                _note(self._run, lost, "failed")
-                raise lost from err
+                ) from err
             self._ctx.report(None, err.message)
             return None
 
@@ -162,7 +155,7 @@ class _Follower:
         if state is None:
             return
         if state.status == "PENDING":
-            self._beat.touch()  # nobody else does yet
+            self._beat.touch()
             self._ctx.report(None, f"The cluster has not started it yet. {state.message}".strip())
             return
         info = self._run.read()
@@ -180,7 +173,9 @@ class _Follower:
             answer = json.loads(_answer(self._run).read_text(encoding="utf-8"))
         except (OSError, ValueError) as err:
             if self._asked_s is not None:
-                _note(self._run, None, "stopped")
+                info = self._run.read()
+                info.state, info.pid, info.pid_started = "stopped", None, None
+                self._run.write(info)
                 raise Cancelled("Stopped before the cluster had saved anything new.") from err
             raise self._lost(state) from err
         if "error" in answer:
@@ -194,13 +189,11 @@ class _Follower:
         except Unavailable:
             lines = []
         said = f" Its last words: {' | '.join(lines)}" if lines else ""
-        err = ClusterLost(
+        return ClusterLost(
             f"The cluster's job ended without a result ({state.status}). {state.message}{said}"[:600],
             "Resume the run: it goes on from its last checkpoint.",
             where=self._server.address,
         )
-        _note(self._run, err, "failed")
-        return err
 
 
 def _wait(seconds: float, ctx: "JobContext | None") -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import BadInput, NotFound
-from core.training.engines import engine_of, exporter_of
+from core.training.engines import exporter_of
 from core.training.runs import Run, RunInfo, open_run
 
 if TYPE_CHECKING:

@@ -31,4 +31,4 @@ class Pace:
         else:
             self._left_s = OLD_SHARE * (self._left_s - n_done * pace_s) + (1 - OLD_SHARE) * fresh
         self._at, self._step = now, step
-        return max(0.0, self._left_s)
+        return max(0.0, self._left_s) if step < steps else 0.0

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from core import device
-from core.errors import BadInput, StudioError, from_dict
+from core.errors import BadInput, Cancelled, StudioError, from_dict
 from core.jobs.failures import ended_how
 from core.paths import REPO_ROOT
 from core.training.options import RunOptions
@@ -96,19 +96,22 @@ def train(params: dict[str, Any], ctx: "JobContext", model: type[RunOptions]) ->
         group = _Group(count(options), options, ctx, Path(folder), run.name)
         try:
             return group.follow()
-        except RankLost as err:
-            _note(run, err)
+        except Cancelled:
+            raise
+        except StudioError as err:
+            note_end(run, err)
             raise
         finally:
             group.end()
 
 
-def _note(run: Run, err: StudioError) -> None:
-    """The ranks that were left behind only know that somebody was gone."""
+def note_end(run: Run, err: StudioError) -> None:
+    """Note a failure in run.json where the process that trained could not, or only knew that others were gone."""
     info = run.read()
-    info.state, info.error, info.pid, info.pid_started = "failed", err.to_dict(), None, None
-    with contextlib.suppress(StudioError):
-        run.write(info)
+    if isinstance(err, RankLost) or info.state in ("preparing", "running"):
+        info.state, info.error, info.pid, info.pid_started = "failed", err.to_dict(), None, None
+        with contextlib.suppress(StudioError):
+            run.write(info)
 
 
 class _Group:

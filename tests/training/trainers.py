@@ -82,6 +82,7 @@ def trainer_for(
     probes: bool = False,
     listen: bool = False,
     ranks: Ranks = ALONE,
+    device: torch.device = CPU,
 ) -> Loop[Batch]:
     """A trainer as the job makes it: probes on the first example, training on the others."""
     random_state.seed_everything(options.seed)
@@ -91,7 +92,7 @@ def trainer_for(
     info = RunInfo(run.name, "v", options.preset, "bands")
     if not run.config_file.exists():
         save_config(made.config, run.config_file)
-    probe = Probes(made, examples[:1], "nearest", CPU, run.path / "probes") if probes else None
+    probe = Probes(made, examples[:1], "nearest", device, run.path / "probes") if probes else None
 
     def save_light(step: int) -> Path:
         return light.save_light(run.path / "light", step, made.light_tensors(), run.config_file, {"voice": "v"})
@@ -99,7 +100,7 @@ def trainer_for(
     about = {"data_hash": "d"}
     learner = VoiceLearner(made, options.seed)
     hear = save_light if listen else None
-    return Loop(run, info, learner, dataset, options, CPU, about, probe=probe, listen=hear, ranks=ranks)
+    return Loop(run, info, learner, dataset, options, device, about, probe=probe, listen=hear, ranks=ranks)
 
 
 def fit(trainer: Loop[Batch], ctx: Watch | None = None) -> Fit:
