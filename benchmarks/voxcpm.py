@@ -3,6 +3,7 @@
 Without --model: tiny random weights in the real format. Time and memory are measured, not sound; where the difference
 of the sound is not 0, that is the seams that the package leaves when it streams VoxCPM 0.5B and 1.5. Both load the same
 folder, say the same text for the same number of patches, and take turns, so that the machine's load falls on both.
+Then a step of fine-tuning with and without the cache of latents: see benchmarks/voxcpm_training.py.
 """
 
 import argparse
@@ -24,10 +25,18 @@ def run(args: list[str]) -> dict[str, Any]:
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N (default: cpu)")
     parser.add_argument("--patches", type=int, default=24, help="length of each rendering")
     parser.add_argument("--rounds", type=int, default=5, help="renderings of each kind; the median counts")
+    parser.add_argument("--steps", type=int, default=16, help="steps of each kind of training; 0: none")
     options = parser.parse_args(args)
+    training: dict[str, Any] = {"rows": []}
+    if options.steps:
+        from benchmarks import voxcpm_training
+
+        model = ["--model", str(options.model)] if options.model else []
+        training = voxcpm_training.run(["--device", options.device, "--steps", str(options.steps), *model])
     with tempfile.TemporaryDirectory() as scratch:
         folders = [options.model] if options.model else _tiny(Path(scratch))
-        return {"runs": [measure(folder, options.device, options.patches, options.rounds) for folder in folders]}
+        runs = [measure(folder, options.device, options.patches, options.rounds) for folder in folders]
+    return {"runs": runs, "training": training}
 
 
 def _tiny(scratch: Path) -> list[Path]:
@@ -146,4 +155,8 @@ def markdown(figures: dict[str, Any]) -> str:
             f"{one['peak_rss_mb']} MB.",
             "",
         ]
+    if figures["training"]["rows"]:
+        from benchmarks import voxcpm_training
+
+        lines += ["## Fine-tuning", "", voxcpm_training.markdown(figures["training"])]
     return "\n".join(lines)

@@ -171,15 +171,15 @@ def _behave(studio: "Studio", options: argparse.Namespace, out: "Output") -> dic
 
 def _list(studio: "Studio", voice: str | None, out: "Output") -> dict[str, Any]:
     voices = [voice] if voice else [one.name for one in studio.voices()]
-    trained = [model for name in voices for model in studio.voice_models(name)]
+    trained = [model for name in voices for model in studio.voice_models(name, None)]
     present = [] if voice else studio.models.presence()
     for found in present:
         _pretrained(found, out)
     if present:
         out.line()
     if trained:
-        rows = [[m.voice, m.name, m.preset, m.encoder, str(m.step), str(m.path)] for m in trained]
-        for line in table(rows, ["voice", "model", "preset", "encoder", "step", "folder"]):
+        rows = [[m.voice, m.name, m.engine, m.preset, str(m.step), str(m.path)] for m in trained]
+        for line in table(rows, ["voice", "model", "engine", "preset", "step", "folder"]):
             out.line(line)
     else:
         out.line("No voice models yet: app.py train VOICE, or app.py models import PATH")

@@ -70,6 +70,7 @@ class ModelSummary:
     encoder: str
     f0_median: float | None
     created: float
+    engine: str = "sovits"
 
 
 @dataclass(frozen=True)
@@ -169,19 +170,23 @@ def recordings_of(voice: "Voice") -> list[RecordingInfo]:
     return found
 
 
-def models_of(voice: "Voice") -> list[ModelSummary]:
-    """The trained models of a voice, newest first. A folder without a readable card is no model."""
+_WEIGHTS = ("model.safetensors", "lora_weights.safetensors")
+
+
+def models_of(voice: "Voice", engine: str | None = "sovits") -> list[ModelSummary]:
+    """The trained models of a voice, newest first: those of one engine, or of all (None). A folder without a readable
+    card is no model."""
     found: list[ModelSummary] = []
     if not voice.models.is_dir():
         return found
     for folder in voice.models.iterdir():
-        if folder.suffix in (".new", ".old") or not (folder / "model.safetensors").is_file():
+        if folder.suffix in (".new", ".old") or not any((folder / f).is_file() for f in _WEIGHTS):
             continue
         try:
             card = _cards(folder / "card.json")
         except OSError:
             continue
-        if card:
+        if card and engine in (None, card.get("engine", "sovits")):
             median = card.get("f0_median")
             found.append(
                 ModelSummary(
@@ -193,6 +198,7 @@ def models_of(voice: "Voice") -> list[ModelSummary]:
                     encoder=str(card.get("encoder", "")),
                     f0_median=float(median) if isinstance(median, (int, float)) else None,
                     created=float(card.get("created") or 0.0),
+                    engine=str(card.get("engine", "sovits")),
                 )
             )
     return sorted(found, key=lambda model: model.created, reverse=True)

@@ -1,6 +1,6 @@
 """What VoxCPM's training hears: latents of each clip, computed once; computing them is most of a step of the package's.
 
-One safetensors file a clip, named by the clip's bytes and the encoder, so that neither can be paired with another's.
+One safetensors file a clip, named by its bytes, the encoder and the patch size, so that none is paired with another.
 """
 
 from collections import deque
@@ -54,7 +54,7 @@ def cached_latents(
 def _prepare(net: Network, folder: Path, clip: Path) -> tuple[Path, Tensor | None] | BadInput:
     """Where a clip's latents belong, and its sound where they must be made."""
     try:
-        path = folder / f"{file_sha256(clip)}.{net.fingerprint}.safetensors"
+        path = folder / f"{file_sha256(clip)}.{net.fingerprint}-{net.model.patch_size}.safetensors"
         return path, None if _whole(path) else read_clip(net, clip)
     except BadInput as err:
         return err
