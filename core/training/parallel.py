@@ -109,6 +109,8 @@ def join(device: torch.device) -> Ranks:
 
     if not distributed.is_initialized():
         backend = "nccl" if device.type == "cuda" else "gloo"
+        if device.type == "cuda":  # where nccl puts what it is not told a device for: objects, barriers
+            torch.cuda.set_device(device)
         file = os.environ.get(STORE)
         if file is None:
             distributed.init_process_group(backend, timeout=PATIENCE)

@@ -30,6 +30,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.engines.sovits.config import SovitsConfig
+
 HOP = 512
 
 
@@ -104,6 +106,7 @@ class Recipe(ABC):
     The loop moves the modules to the device and calls `.train()` / `.eval()`; the recipe never moves them.
     """
 
+    config: SovitsConfig
     base_learning_rate: float = 1e-4
     """Of both optimisers (AdamW), where the options name none."""
     base_batch_size: int = 6
