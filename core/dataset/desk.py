@@ -114,6 +114,12 @@ class DatasetDesk:
         params = {"voice": self._voices.get(voice).name, "options": dict(options), "files": list(files)}
         return self._jobs.submit("clean", params, voice)
 
+    def separators(self) -> list[str]:
+        """The separation models that are here, by file name."""
+        from core.cleaning.mdx_models import names
+
+        return names(self.settings)
+
     def cleaned(self, voice: str, recording: str) -> "tuple[CleanRecord, list[tuple[str, Path]]] | None":
         """The record of a cleaned recording with (step, file after it) of every step; None if it was not cleaned."""
         from core.cleaning.record import folder_of, read

@@ -75,6 +75,9 @@ def _build_options(ctx: Context) -> dict[str, Any]:
     t = ctx.t
     fields: dict[str, Any] = {}
     with gr.Row():
+        fields["separator"] = gr.Dropdown(
+            [(t("cleaning.auto"), "auto"), *ctx.studio.dataset.separators()], value="auto",
+            label=t("cleaning.separator"), info=t("cleaning.separator_info"), min_width=120)
         fields["highpass_hz"] = gr.Number(70, minimum=10, maximum=500, label=t("cleaning.highpass_hz"),
                                           info=t("cleaning.highpass_hz_info"), min_width=100)
         fields["denoiser"] = gr.Dropdown([(t("cleaning.auto"), "auto"), "deepfilter", "rnnoise", "gate"], value="auto",

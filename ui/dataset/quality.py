@@ -8,6 +8,7 @@ import gradio as gr
 
 from ui.controls import Context, Part, Scene, act_of, badge, esc, html_part, need_voice, number
 from ui.cutting.transcribe import LANGUAGES
+from ui.dataset.set_view import set_html
 from ui.texts import Texts
 
 # (threshold, what happens beyond it); the labels say what it is and its unit.
@@ -128,7 +129,7 @@ def findings_html(t: Texts, voice: str, result: dict[str, Any] | None, findings:
         left_out = f'<p class="ts-muted ts-about">{esc(t("quality.not_measured"))} {esc(listed)}</p>'
     return (f'<div class="ts-summary ts-flat"><div class="ts-figures">{told}</div>'
             f'<a class="ts-btn" target="_blank" rel="noopener" href="{esc(link)}" data-report>'
-            f'{esc(t("quality.report"))}</a></div><div class="ts-qa">{items}{left_out}</div>')
+            f'{esc(t("quality.report"))}</a></div>{set_html(t, whole)}<div class="ts-qa">{items}{left_out}</div>')
 
 
 def _finding(t: Texts, one: dict[str, Any]) -> str:
