@@ -12,14 +12,19 @@ from torch import Tensor
 
 from core import atomic
 from core.engines.voxcpm import adapters
-from core.engines.voxcpm.config_yaml import LoraSettings
-from core.engines.voxcpm.loading import Network, load_network, weights_file
+from core.engines.voxcpm.config_yaml import LoraSettings, read_yaml
+from core.engines.voxcpm.loading import Network, file_dtype, load_network, read_config, weights_file
 from core.errors import BadInput, ModelFileError
 from core.models.safe_load import load_tensors
 from core.speech.prompt import file_sha256
-from core.training.generations import save_tensors, sha256_of
+from core.training.generations import Generation, save_tensors, sha256_of
+from core.training.publish import publish
 
 MODEL, CARD, CONFIG = "model.safetensors", "card.json", "config.json"
+YAML = "finetune.yaml"
+"""A run as the package's own script takes it, in the run's folder."""
+STEMS = {"full": "model", "lora": "lora"}
+"""By preset, the file of what is learnt in a checkpoint."""
 _BESIDE = (
     *("audiovae.safetensors", "audiovae.pth"),
     *("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json"),
@@ -114,6 +119,26 @@ def merge_lora(base: Path, lora: Path, out: Path) -> Path:
     with atomic.folder(out) as build:
         write_full(build, base, tensors, net.dtype, {**card, "preset": "merged", "lora": lora.name}, link=False)
     return out
+
+
+def export_checkpoint(generation: Generation, config_file: Path, folder: Path) -> list[Path]:
+    """Write a checkpoint of a run as the package takes it, to speak or to train on: a whole model, or a LoRA.
+
+    `config_file`: config.json of the run, beside which its YAML names the base model and the LoRA. Raises
+    ModelFileError (the base model is gone), BadInput (the YAML was changed to what cannot be), NoSpace.
+    """
+    script = read_yaml(config_file.parent / YAML)
+    base = Path(script.pretrained_path)
+    _, config = read_config(base)
+    card = {"engine": "voxcpm", "run": config_file.parent.name, "step": generation.step, "base": str(base)}
+
+    def write(build: Path) -> None:
+        if script.lora is None:
+            write_full(build, base, generation.tensors[STEMS["full"]], file_dtype(config), card, link=False)
+        else:
+            write_lora(build, str(base), generation.tensors[STEMS["lora"]], script.lora, card)
+
+    return sorted(publish(folder, write).iterdir())
 
 
 def _read_card(folder: Path) -> dict[str, Any]:

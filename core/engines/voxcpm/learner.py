@@ -7,6 +7,7 @@ import torch
 from torch.optim import Optimizer
 
 from core.engines.voxcpm.eight_bit import eight_bit_adamw
+from core.engines.voxcpm.export import STEMS
 from core.engines.voxcpm.token_batches import Packed
 from core.engines.voxcpm.train_options import LEARNING_RATES, VoxTrainOptions
 from core.engines.voxcpm.trainable import Trainable
@@ -25,7 +26,7 @@ class VoxLearner(Learner[Packed]):
 
     def __init__(self, network: Trainable, options: VoxTrainOptions) -> None:
         self.network, self._options = network, options
-        self.modules = {"model" if options.preset == "full" else "lora": network}
+        self.modules = {STEMS[options.preset]: network}
         self.base_learning_rate = LEARNING_RATES[options.preset]
 
     def learn(

@@ -22,7 +22,7 @@ def installed() -> bool:
 @functools.cache
 def module_of(architecture: str) -> ModuleType:
     """The package's module for "voxcpm" or "voxcpm2". Raises Unavailable where the package is not installed."""
-    hint = 'Start the studio by launch.sh or launch.bat, which installs it, or: pip install --no-deps voxcpm==2.0.3'
+    hint = "Start the studio by launch.sh or launch.bat, which installs it, or: pip install --no-deps voxcpm==2.0.3"
     if not installed():
         raise Unavailable("VoxCPM needs the package voxcpm, which is not installed.", hint, where="voxcpm")
     try:

@@ -28,8 +28,7 @@ from core.training.publish import publish
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
 
-YAML, TRAIN_MANIFEST, VAL_MANIFEST = "finetune.yaml", "train.jsonl", "val.jsonl"
-"""The run as the package's own script takes it."""
+TRAIN_MANIFEST, VAL_MANIFEST = "train.jsonl", "val.jsonl"
 
 
 def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
@@ -146,7 +145,7 @@ def _write_papers(session: Session[VoxTrainOptions], net: Network, base: Path, d
         "save_path": str(run.path.absolute() / "script"),
     }
     rates = net.encode_rate_hz, net.sample_rate_hz
-    write_yaml(run.path / YAML, to_config(session.options, base.absolute(), rates, net.is_v2, **paths))
+    write_yaml(run.path / export.YAML, to_config(session.options, base.absolute(), rates, net.is_v2, **paths))
     info.notes += [note for note in train_data.left_out_notes(data.left_out) + data.notes if note not in info.notes]
 
 

@@ -18,6 +18,7 @@ from core.engines.voxcpm.models import find_model
 from core.engines.voxcpm.options import VoxOptions
 from core.engines.voxcpm.package import module_of
 from core.errors import BadInput, Conflict, ModelFileError, NotFound
+from core.jobs.context import ForegroundContext
 from core.settings import Settings
 from core.training import generations
 from core.training.proof import BadRender
@@ -60,6 +61,13 @@ def ours(folder: Path) -> np.ndarray:
     return load(folder).speak(SAID, VoxOptions(**HOW)).audio
 
 
+def train_export(settings: Settings, run: str, step: int) -> dict[str, Any]:
+    """The job "export"."""
+    from core.training.exporting import run_export
+
+    return run_export({"run": run, "step": step}, ForegroundContext(settings))
+
+
 def weights(run: Path, step: int, stem: str) -> dict[str, torch.Tensor]:
     found = generations.load_generation(run / "checkpoints" / generations.generation_name(step))
     return {f"{group}/{name}": t for group in (stem, "optimisers") for name, t in found.tensors[group].items()}
@@ -69,11 +77,11 @@ def test_a_lora_is_trained_found_by_name_and_merged(
     settings: Settings, voice: Voice, tiny: Callable[[str], Path], tmp_path: Path
 ) -> None:
     base = tiny("voxcpm2")
-    done = train(settings, voice=voice.name, base=str(base), name="mine", **QUICK)
-    assert (done["step"], done["stopped"]) == (4, False)
+    done = train(settings, "step 4/5", voice=voice.name, base=str(base), name="mine", **{**QUICK, "steps": 5})
+    assert (done["step"], done["stopped"]) == (4, True)  # tests/cli/test_train_voxcpm.py goes to the end
     assert done["probe"]["rms_db"] > -60
     info = open_run(settings.runs, "mine").read()
-    assert (info.state, info.saved_step) == ("completed", 4)
+    assert (info.state, info.saved_step) == ("stopped", 4)
     assert "c2 was left out: it has no transcript." in info.notes
 
     folder = Path(done["model"])
@@ -122,6 +130,9 @@ def test_a_full_run_goes_on_bit_for_bit_and_validation_changes_nothing(
     assert [row["step"] for row in rows[1] if "val/loss/total" in row] == [1, 2, 3, 4]
     assert [row["step"] for row in rows[0] if "val/loss/total" in row] == [3]
 
+    exported = train_export(settings, "whole", 4)
+    assert {"config.json", "model.safetensors", "audiovae.pth"} <= set(exported["files"])
+    np.testing.assert_array_equal(ours(Path(exported["folder"])), ours(Path(whole["model"])))
     folder = Path(whole["model"])
     np.testing.assert_allclose(bare(folder, "voxcpm"), ours(folder), atol=1e-4)
     light = settings.runs / "whole" / "light" / "step_00000004"
