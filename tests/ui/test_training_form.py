@@ -33,6 +33,7 @@ class TeapotOptions(RunOptions):
     rank: int = Option(default=4, ge=1)
     warm: bool = True
     spout: str | None = None
+    leaves: list[str] = Option(default_factory=list)
 
 
 @pytest.fixture
@@ -75,6 +76,10 @@ def test_what_the_form_says_is_what_the_engine_takes(form: Form) -> None:
     assert options == engines.options_of({"voice": "v"}), "untouched it says the defaults"
     values = [None if isinstance(one, gr.Number) else one.value for one in form.components]
     assert engines.options_of({**form.options(values), "voice": "v"}) == options, "emptied fields too"
+    assert said == {"engine": "sovits"}, "what an engine chooses by other options is left to it"
+    whole = form.options(values, whole=True)
+    assert whole["steps"] == 6000
+    assert engines.options_of({**whole, "voice": "v"}) == options
 
 
 def test_an_engine_brings_its_own_fields(teapot: str, form: Form) -> None:
@@ -84,13 +89,14 @@ def test_an_engine_brings_its_own_fields(teapot: str, form: Form) -> None:
     assert drawn["warm"] is True
     assert drawn["spout"] == ""
     assert "segment_frames" not in drawn
+    assert "leaves" not in drawn
     assert "pitch" not in drawn, "it has no use for a pitch predictor"
     sovits = shown(form.filled("sovits", {}), form)
     assert sovits["steps"] == 6000
     assert "rank" not in sovits
     # The values of both engines are in the page; only those of the chosen one are said.
     values = [one.get("value") for one in form.filled(teapot, {})[:-1]]
-    assert "segment_frames" not in form.options(values)
+    assert "segment_frames" not in form.options(values, whole=True)
     values[1 + [key[0] for key in form.controls].index("preset")] = "large"
     made = engines.options_of({**form.options(values), "voice": "v"})
     assert isinstance(made, TeapotOptions)

@@ -71,7 +71,7 @@ def build(ctx: Context) -> None:
 
 def _options(ctx: Context, voice: str, form: Form, cloned: str | None, values: tuple[Any, ...]) -> dict[str, Any]:
     """Studio's options: the form, over those of the cloned run if there is one."""
-    chosen = {**form.options(values), "voice": voice}
+    chosen = {**form.options(values, whole=bool(cloned)), "voice": voice}
     return ctx.studio.training.clone(cloned, chosen) if cloned else chosen
 
 
@@ -131,7 +131,7 @@ def _wire_clone(ctx: Context, form: Form, origin: gr.HTML, cloned: gr.State) -> 
             before = ctx.studio.training.clone(run)
         except StudioError as error:
             return [problem_html(ctx.t, error.to_dict())]
-        now = form.options(form.values(scene))
+        now = form.options(form.values(scene), whole=True)
         return [clone_html(ctx.t, run, [(n, before.get(n), v) for n, v in now.items() if v != before.get(n)])]
 
     ctx.parts.append(Part([origin], lambda s: (s.values["cloned"], form.values(s)), render, page="training"))
@@ -159,7 +159,8 @@ def with_trial(checks: list[Check], options: dict[str, Any], trial: "Job | None"
     measured = (trial.result or {}).get("check") if trial else None
     if trial is None or not measured:
         return checks
-    same = all(trial.params.get(name) == value for name, value in options.items() if name not in NOT_IN_A_TRIAL)
+    same = all(trial.params.get(name) == options.get(name) for name in {*options, *trial.params}
+               if name not in NOT_IN_A_TRIAL)
     return [Check(**measured) if same and check.name == measured["name"] else check for check in checks]
 
 

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["whole", "number", "choice", "flag", "words"]
 MAIN = ("preset", "steps")  # above the fold, in this order
-# Not asked for: who and what it is comes from the page, and which clips are held out is chosen by hash.
-NOT_ASKED = ("engine", "voice", "name", "resume", "holdout")
+NOT_ASKED = ("engine", "voice", "name", "resume")  # the page itself says them
 ON_GPU = {"sovits": {"preset": "standard"}}  # where a GPU allows for more than the engine's own default
 
 
@@ -68,7 +67,8 @@ def fields_of(engine: str) -> tuple[Field, ...]:
     from core.training.options import RunOptions
 
     model = engines.options_class(engine)
-    found = [_field(name, info) for name, info in model.model_fields.items() if name not in NOT_ASKED]
+    drawn = [_field(name, info) for name, info in model.model_fields.items() if name not in NOT_ASKED]
+    found = [one for one in drawn if one is not None]
     # An empty name out of a registry: the engine has no use for it.
     found = [one for one in found if not (one.name in REGISTRIES and one.default == "")]
     main = [one for name in MAIN for one in found if one.name == name]
@@ -76,17 +76,20 @@ def fields_of(engine: str) -> tuple[Field, ...]:
     return (*main, *shared, *(one for one in found if one not in main and one not in shared))
 
 
-def _field(name: str, info: "FieldInfo") -> Field:
+def _field(name: str, info: "FieldInfo") -> Field | None:
+    """None for what one control cannot hold: lists, settings of several values."""
     wanted = info.annotation
     if get_origin(wanted) in (Union, types.UnionType):
         wanted = next(one for one in get_args(wanted) if one is not type(None))
     if name in REGISTRIES or get_origin(wanted) is Literal:
         return Field(name, "choice", info.default, tuple(map(str, get_args(wanted))))
-    kinds: dict[Any, Kind] = {bool: "flag", int: "whole", float: "number"}
+    kinds: dict[Any, Kind] = {bool: "flag", int: "whole", float: "number", str: "words"}
+    if wanted not in kinds:
+        return None
     low = [float(getattr(one, "ge", getattr(one, "gt", None))) for one in info.metadata  # type: ignore[arg-type]
            if isinstance(one, annotated_types.Ge | annotated_types.Gt)]
     high = [float(one.le) for one in info.metadata if isinstance(one, annotated_types.Le)]  # type: ignore[arg-type]
-    return Field(name, kinds.get(wanted, "words"), info.default, (), *(one[0] if one else None for one in (low, high)))
+    return Field(name, kinds[wanted], info.default, (), *(one[0] if one else None for one in (low, high)))
 
 
 def engine_name(t: Texts, engine: str) -> str:
@@ -188,13 +191,18 @@ class Form:
         chosen = str(options.get("preset") or self._default(engine, preset))
         return [*drawn, about(self._ctx.t, engine, chosen, self._device)]
 
-    def options(self, values: Sequence[Any]) -> dict[str, Any]:
-        """What the controls say, in the order of ``components``; what was emptied has its default."""
+    def options(self, values: Sequence[Any], whole: bool = False) -> dict[str, Any]:
+        """What the controls say, in the order of ``components``; what was emptied has its default.
+
+        Defaults are left to the engine, which may choose them by another option; ``whole`` says them too.
+        """
         engine = str(values[0] or engines.DEFAULT)
         mine = self._of(engine)
-        chosen = {key[0]: mine[key].default if value in (None, "") else value
-                  for key, value in zip(self.controls, values[1:], strict=True) if key in mine}
-        return {"engine": engine, **chosen}
+        said = {key[0]: mine[key].default if value in (None, "") else value
+                for key, value in zip(self.controls, values[1:], strict=True) if key in mine}
+        defaults = {} if whole else {one.name: one.default for one in mine.values()}
+        return {"engine": engine, **{name: value for name, value in said.items()
+                                     if name not in defaults or value != defaults[name]}}
 
     def values(self, scene: Scene) -> tuple[Any, ...]:
         """The controls' values in a scene."""
