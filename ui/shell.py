@@ -11,6 +11,8 @@ from fastapi.staticfiles import StaticFiles
 from ui.convert.routes import router as pitch_data
 from ui.data_routes import router
 from ui.page_host import ASSETS, attach
+from ui.speech.routes import Tickets
+from ui.speech.routes import router as speech_sound
 from ui.texts import LANGUAGES, pick_language, texts
 from ui.training.routes import router as run_sounds
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 TICK_S = 1.5
 JOBS_SEEN = 200
-PAGES = ("home", "dataset", "cutting", "training", "convert", "jobs", "settings")
+PAGES = ("home", "dataset", "cutting", "training", "convert", "song", "speech", "models", "jobs", "settings")
 _LOG = logging.getLogger("studio.page")
 
 
@@ -53,6 +55,8 @@ def mount(app: FastAPI, studio: "Studio") -> None:
     app.include_router(router(studio))
     app.include_router(run_sounds(studio))
     app.include_router(pitch_data(studio))
+    tickets = Tickets()
+    app.include_router(speech_sound(studio, tickets))
     app.mount("/ui-assets", StaticFiles(directory=ASSETS))
     for folder in (uploads, settings.outputs, settings.voices_dir):
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,21 +66,22 @@ def mount(app: FastAPI, studio: "Studio") -> None:
         "blocked_paths": [str(settings.database.resolve())],
     }
     first = settings.language if settings.language in LANGUAGES else "en"
-    attach(app, lambda lang: build_blocks(studio, lang), options, first)
+    attach(app, lambda lang: build_blocks(studio, lang, tickets), options, first)
 
 
-def build_blocks(studio: "Studio", lang: str) -> "gr.Blocks":
-    """The page in one language."""
+def build_blocks(studio: "Studio", lang: str, tickets: Tickets) -> "gr.Blocks":
+    """The page in one language. `tickets`: what it leaves for the routes that speak."""
     import gradio as gr
 
     from ui import status_bar
     from ui.controls import Context
-    from ui.pages import convert, cutting, dataset, home, jobs, settings, training
+    from ui.pages import convert, cutting, dataset, home, jobs, models, settings, song, speech, training
     from ui.sidebar import build_sidebar
 
     t = texts(lang)
     builders = {"home": home.build, "dataset": dataset.build, "cutting": cutting.build, "training": training.build,
-                "convert": convert.build, "jobs": jobs.build, "settings": settings.build}
+                "convert": convert.build, "song": song.build, "speech": lambda ctx: speech.build(ctx, tickets),
+                "models": models.build, "jobs": jobs.build, "settings": settings.build}
     with gr.Blocks(title="Timbre Studio", analytics_enabled=False, fill_width=True,
                    delete_cache=(3600, 86400)) as blocks:
         with gr.Row(elem_classes="ts-shell", equal_height=False):
