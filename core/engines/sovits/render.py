@@ -117,23 +117,7 @@ def _render(
     wav[inner.start - first : inner.stop - first] = audio[inner]
 
     at_s = (first + (np.arange(length // HOP) + 0.5) * HOP) / RATE_HZ
-    if isinstance(tools.pitch, Track):
-        found_f0 = tools.pitch.at(at_s)
-    else:
-        found_f0 = tools.pitch.predict(wav, RATE_HZ, HOP, length // HOP)
-    f0_hz, uv = interpolate(found_f0)
-    f0_hz = (f0_hz * 2.0 ** (transpose / 12.0)).astype(np.float32)
-    units = _units(tools, wav, RATE_HZ)
-    if tools.blend is not None:
-        units = tools.blend(units)
-    inputs = Inputs(
-        units=units[None].to(tools.device),
-        f0=torch.from_numpy(f0_hz)[None].to(tools.device),
-        uv=torch.from_numpy(uv)[None].to(tools.device),
-        volume=torch.from_numpy(volume(wav, HOP, not tools.model.as_latest))[None].to(tools.device),
-        speaker=_speaker_input(tools, at_s, audio.size / RATE_HZ),
-    )
-    samples = _synthesise(options, tools, inputs, seed)
+    samples, f0_hz, uv = render_window(options, tools, wav, transpose, seed, at_s=at_s, duration_s=audio.size / RATE_HZ)
     voiced = f0_hz[uv > 0]
     median = round(float(np.median(voiced)), 2) if voiced.size else None
     if not np.isfinite(samples).all():
@@ -143,6 +127,52 @@ def _render(
             where=str(tools.model.folder),
         )
     return samples, lead, median
+
+
+def render_window(
+    options: ConvertOptions,
+    tools: Tools,
+    wav: NDArray[np.float32],
+    transpose: float,
+    seed: int,
+    *,
+    at_s: NDArray[np.float64],
+    duration_s: float,
+    skip_frames: int = 0,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Render one window of sound with nothing around it.
+
+    Args:
+        options, tools: what with.
+        wav: [T * HOP] at 44.1 kHz.
+        transpose: semitones.
+        seed: of the noise.
+        at_s: [T], where in the recording the middle of each frame lies, for what follows a curve over time.
+        duration_s: of the recording.
+        skip_frames: frames at the beginning that are heard (content, pitch) but not rendered.
+
+    Returns:
+        Samples [(T - skip_frames) * HOP]; pitch asked for (Hz, interpolated) and voicing of the rendered frames.
+    """
+    if isinstance(tools.pitch, Track):
+        found_f0 = tools.pitch.at(at_s)
+    else:
+        found_f0 = tools.pitch.predict(wav, RATE_HZ, HOP, wav.size // HOP)
+    f0_hz, uv = interpolate(found_f0)
+    f0_hz = (f0_hz * 2.0 ** (transpose / 12.0)).astype(np.float32)[skip_frames:]
+    uv = uv[skip_frames:]
+    units = _units(tools, wav, RATE_HZ)
+    if tools.blend is not None:
+        units = tools.blend(units)
+    loudness = volume(wav, HOP, not tools.model.as_latest)[skip_frames:]
+    inputs = Inputs(
+        units=units[None, skip_frames:].to(tools.device),
+        f0=torch.from_numpy(f0_hz)[None].to(tools.device),
+        uv=torch.from_numpy(uv)[None].to(tools.device),
+        volume=torch.from_numpy(loudness)[None].to(tools.device),
+        speaker=_speaker_input(tools, at_s[skip_frames:], duration_s),
+    )
+    return _synthesise(options, tools, inputs, seed), f0_hz, uv
 
 
 @dataclass(frozen=True)
