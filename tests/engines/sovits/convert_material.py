@@ -34,10 +34,17 @@ VOCODER: dict[str, Any] = {
 }
 
 
-def duet(voice: Voice, family: str = "tiny", name: str = "duet", **model: Any) -> Path:
-    """A model of the speakers Ann and Bo with random weights, as an import or a run would leave it."""
+def duet(voice: Voice, family: str = "tiny", name: str = "duet", encoder: Any = None, **model: Any) -> Path:
+    """A model of the speakers Ann and Bo with random weights, as an import or a run would leave it.
+
+    `encoder`: a content encoder to be trained for; None: the tests' own.
+    """
     torch.manual_seed(5)
     config = small_config(family)
+    card = {"voice": voice.name, "encoder": "bands", "encoder_fingerprint": "bands-1", "f0_median": 220.0}
+    if encoder is not None:
+        model |= {"ssl_dim": encoder.dim, "speech_encoder": encoder.name}
+        card |= {"encoder": encoder.name, "encoder_fingerprint": encoder.fingerprint}
     config = config.model_copy(
         update={"model": config.model.model_copy(update={"n_speakers": 2, **model}), "spk": {"Ann": 0, "Bo": 1}}
     )
@@ -47,7 +54,6 @@ def duet(voice: Voice, family: str = "tiny", name: str = "duet", **model: Any) -
         for parameter in generator.parameters():
             if not parameter.any():  # what training starts at zero would hide the speaker
                 parameter.normal_(0, 0.05)
-    card = {"voice": voice.name, "encoder": "bands", "encoder_fingerprint": "bands-1", "f0_median": 220.0}
     card |= {"preset": family, "step": 1, "run": name, "created": 2.0}
     return export_model(voice.models / name, generator, voice.path / "config.json", card)
 
