@@ -118,7 +118,7 @@ def write(folder: Path, *, version: int = 2, presets: bool = True) -> Path:
     return folder
 
 
-def speakers() -> dict[str, dict[str, object]]:
+def speakers() -> dict[str, dict[str, torch.Tensor]]:
     """One speaker of each schema of `spk2info.pt`."""
     generator = torch.Generator().manual_seed(8)
     embedding = torch.randn(1, 192, generator=generator)
