@@ -1,7 +1,8 @@
-"""`voices`: list, create, rename and delete voices."""
+"""`voices`: list, create, rename and delete voices, and choose what they are cloned from."""
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.common import add_command, open_studio
@@ -18,6 +19,10 @@ def add(subparsers: Any) -> None:
     which.add_argument("--create", metavar="NAME", help="make an empty voice")
     which.add_argument("--rename", nargs=2, metavar=("OLD", "NEW"), help="give a voice another name")
     which.add_argument("--delete", metavar="NAME", help="move a voice to the workspace's trash folder")
+    which.add_argument(
+        "--reference", nargs=2, metavar=("NAME", "FILE"), help="make a clip what speech in this voice is cloned from"
+    )
+    parser.add_argument("--words", default="", metavar="TEXT", help="what is said in the clip of --reference")
 
 
 def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
@@ -31,6 +36,10 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
     elif options.delete:
         studio.delete_voice(options.delete)
         out.note(f"Moved {options.delete} to the trash folder in {studio.settings.voices_dir}.")
+    elif options.reference:
+        name, clip = options.reference
+        kept = studio.speech.keep_reference(name, Path(clip), options.words)
+        out.note(f"{kept} now speaks as in {clip}.")
     voices = studio.voices()
     if not voices:
         out.line("No voices yet. Make one of recordings: app.py prep NAME FILES…")

@@ -138,7 +138,7 @@ class SpeechService:
     def _prompt(self, engine: "Engine[Any, Any]", request: SpeechRequest, stack: contextlib.ExitStack) -> Any:
         from core.speech.prompt import read_clip
 
-        path, text = request.prompt_audio, request.prompt_text
+        path, text, kept = request.prompt_audio, request.prompt_text, None
         alone = "reference" in engine.capabilities.modes
         if path is None and request.voice is not None:
             from core.dataset.voices import VoiceStore
@@ -148,6 +148,7 @@ class SpeechService:
             if engine.name == BUILTIN:
                 return engine.prompt(None)
             path, text = best_clip(voice, with_text=not alone)
+            kept = voice.path / "prompts"
         if path is None:
             if text.strip():
                 raise BadInput(
@@ -159,7 +160,7 @@ class SpeechService:
         if request.denoise:
             path = self._denoised(path, stack)
         clip = read_clip(path, engine.capabilities.prompt_rate_hz, text)
-        return engine.prompt(None, clip) if not clip.text and alone else engine.prompt(clip, None)
+        return engine.prompt(None, clip, kept) if not clip.text and alone else engine.prompt(clip, None, kept)
 
     def _denoised(self, path: Path, stack: contextlib.ExitStack) -> Path:
         from core.cleaning.clean import run_clean

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import BadInput
+from core.errors import BadInput, NotFound
 from core.settings import Settings
 from core.speech import registry
 from core.speech.options import SpeechOptions
@@ -111,6 +111,22 @@ class SpeechDesk:
         except BadInput:
             path, text = best_clip(found, with_text=False)
         return self.examine(path, text)
+
+    def keep_reference(self, name: str, clip: Path, text: str) -> str:
+        """Make a clip the reference of a voice, a new one if there is none of that name; returns the voice's name.
+
+        Raises BadInput (the clip, the name), Conflict (the name differs from a voice's only in case).
+        """
+        from core.speech.voice_prompt import set_reference
+
+        self.examine(clip, text)
+        voices = self._voices()
+        try:
+            voice = voices.get(name)
+        except NotFound:
+            voice = voices.create(name)
+        set_reference(voice, clip, text)
+        return voice.name
 
     def checked(self, request: SpeechRequest) -> SpeechRequest:
         """The request with its engine and model chosen, refused at once if it cannot be spoken.

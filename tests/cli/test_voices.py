@@ -41,3 +41,10 @@ def test_wrong_orders_change_nothing(words: list[str], said: str, command: Comma
 
 def test_one_of_create_rename_delete(command: Command) -> None:
     assert "not allowed with" in command("voices", "--create", "a", "--delete", "b", code=2)[1]
+
+
+def test_a_reference_makes_a_voice_that_can_be_cloned(command: Command, workspace: Path, speech: Path) -> None:
+    assert "Ann now speaks" in command("voices", "--reference", "Ann", str(speech), "--words", "The old harbour.")[1]
+    assert (workspace / "voices" / "Ann" / "prompts" / "reference.json").is_file()
+    assert "no such.wav" in command("voices", "--reference", "Bob", "no such.wav", code=1)[1]
+    assert "Bob" not in command("voices")[0]

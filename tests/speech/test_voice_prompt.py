@@ -10,7 +10,7 @@ import pytest
 from core.dataset.clips import Clip, ClipTable
 from core.dataset.voices import VoiceStore
 from core.errors import BadInput
-from core.speech.voice_prompt import best_clip, rank
+from core.speech.voice_prompt import best_clip, clear_reference, rank, set_reference
 
 CLIP = Clip("a", "sliced_audio/a.wav", "r.wav", 0, 8, 8.0, -20, -3, 35.0, 0.0, "0" * 64, text="Hello there.")
 
@@ -38,4 +38,31 @@ def test_best_clip(workspace: Path, write_wav: Callable[[Path, np.ndarray, int],
     assert best_clip(voice) == (path, "Hello there."), "the best one's file is gone"
     ClipTable(voice).save([replace(CLIP, text="")])
     with pytest.raises(BadInput, match="no transcripts"):
+        best_clip(voice)
+
+
+def test_a_chosen_reference_comes_first(workspace: Path, speech: Path, tmp_path: Path) -> None:
+    voice = VoiceStore(workspace).create("Anna")
+    source = tmp_path / "me.WAV"
+    source.write_bytes(speech.read_bytes())
+    kept = set_reference(voice, source, " My own words. ")
+    source.unlink()
+    assert best_clip(voice) == (kept, "My own words.")
+    set_reference(voice, speech, "")
+    assert best_clip(voice, with_text=False)[1] == ""
+    with pytest.raises(BadInput, match="no accepted clip"):
+        best_clip(voice)  # its words are needed, and nobody knows them
+    set_reference(voice, speech, "Words.")
+    assert best_clip(voice)[1] == "Words."
+    clear_reference(voice)
+    with pytest.raises(BadInput):
+        best_clip(voice, with_text=False)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"clip": "../../x", "text": ""}', '{"clip": 3}', "nonsense"])
+def test_an_odd_note_of_the_reference_is_none(workspace: Path, text: str) -> None:
+    voice = VoiceStore(workspace).create("Anna")
+    (voice.path / "prompts").mkdir()
+    (voice.path / "prompts" / "reference.json").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match="no accepted clip"):
         best_clip(voice)

@@ -113,7 +113,9 @@ def _build_voice(ctx: Context) -> tuple[gr.Radio, gr.State, gr.Textbox]:
         microphone = gr.Audio(sources=["microphone"], type="filepath", format="wav", editable=False,
                               label=t("dataset.microphone"), elem_classes="ts-mic", elem_id="speech-record")
         words = gr.Textbox(label=t("speech.words"), info=t("speech.words_info"), lines=2, elem_id="speech-words")
-        hear = gr.Button(t("speech.listen"), size="sm", elem_id="speech-listen")
+        with gr.Row(elem_classes="ts-tight"):
+            hear = gr.Button(t("speech.listen"), size="sm", elem_id="speech-listen", min_width=120)
+            keep = gr.Button(t("speech.keep"), size="sm", elem_id="speech-keep", min_width=120)
 
     def choose(source: str, voice: str | None, file: str | None) -> tuple[Any, str]:
         shown = gr.update(visible=source == "clip")
@@ -139,6 +141,11 @@ def _build_voice(ctx: Context) -> tuple[gr.Radio, gr.State, gr.Textbox]:
         ctx.on(event, take, [component], [component, clip, verdict], show_progress="minimal",
                failed=(None, gr.skip(), gr.skip()))
     ctx.on(hear.click, lambda file: desk.transcribe(_clip(ctx, file)), [clip], [words], show_progress="minimal")
+    def keep_it(voice: str | None, file: str | None, said: str) -> None:
+        name = desk.keep_reference(need_voice(t, voice), _clip(ctx, file), said or "")
+        gr.Info(esc(t("speech.kept", voice=name)), duration=6)
+
+    ctx.on(keep.click, keep_it, [ctx.voice, clip, words])
     return whose, clip, words
 
 

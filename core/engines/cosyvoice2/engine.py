@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core.engines.cosyvoice2.loading import END_OF_PROMPT, Model, load_model
 from core.engines.cosyvoice2.options import CosyOptions
-from core.engines.cosyvoice2.speaker import Speaker
+from core.engines.cosyvoice2.speaker import Speaker, SpeakerStore
 from core.engines.cosyvoice2.text import normalised, pieces
 from core.engines.cosyvoice2.utterance import Utterance
 from core.errors import BadInput, Conflict, NotFound
@@ -82,14 +82,24 @@ class CosyEngine(Engine[CosyOptions, Speaker]):
     ) -> Speaker:
         """What the models make of a clip. With its transcript it can be continued, without it lends its sound.
 
-        Nothing is kept in `cache`: `speaker.SpeakerStore` keeps speakers under their names. Raises BadInput.
+        What is kept in `cache` serves until the clip's bytes, its words or the models that heard it change. Raises
+        BadInput.
         """
         chosen = clip or reference
         if chosen is None or (clip is not None and reference is not None):
             raise BadInput(
                 "CosyVoice takes one clip.", "Give a clip, with what is said in it or without.", where="prompt"
             )
-        return self.model.speaker(chosen.audio, chosen.rate_hz, chosen.text if clip else "")
+        text = chosen.text if clip else ""
+        if cache is None or not chosen.sha256:
+            return self.model.speaker(chosen.audio, chosen.rate_hz, text)
+        store, name = SpeakerStore(cache), f"{chosen.path.stem[:60]}.{'continuation' if text else 'reference'}"
+        made_of = {"clip": chosen.sha256, "text": text, "ears": self.model.ears.fingerprint}
+        speaker = store.recall(name, made_of)
+        if speaker is None:
+            speaker = self.model.speaker(chosen.audio, chosen.rate_hz, text)
+            store.add(name, speaker, replace=True, made_of=made_of)
+        return speaker
 
     def session(self, options: CosyOptions, prompt: Speaker | None = None) -> "CosySession":
         """A new request. Raises BadInput for a voice that the mode cannot use."""

@@ -1,7 +1,9 @@
 """A released model folder, read strictly: settings, weights, tokenizer, and the two ONNX models that hear a clip."""
 
+import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from core.engines.cosyvoice2.weights import folded
 from core.errors import ModelFileError, Unavailable
 from core.features.speaker import filter_bank
 from core.models.safe_load import load_tensors, strict_load
+from core.speech.prompt import file_sha256
 
 END_OF_PROMPT = "<|endofprompt|>"
 # In the order in which upstream adds them after Qwen2's own: their ids follow from it.
@@ -68,6 +71,15 @@ class Ears:
 
     def __init__(self, tokenizer: Path, encoder: Path) -> None:
         self._tokenizer, self._encoder = _onnx(tokenizer, 2), _onnx(encoder, 1)
+        self._files = (tokenizer, encoder)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of both files, hexadecimal; reads them once."""
+        digest = hashlib.sha256()
+        for path in self._files:
+            digest.update(bytes.fromhex(file_sha256(path)))
+        return digest.hexdigest()
 
     def tokens(self, audio: Tensor) -> list[int]:
         """Speech tokens, 25 a second, of audio [N] at 16 kHz."""

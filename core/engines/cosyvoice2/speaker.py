@@ -1,5 +1,6 @@
 """A voice to speak with: what the models need of a reference clip, kept so that using it encodes nothing again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,8 +111,24 @@ class SpeakerStore:
     def _path(self, name: str) -> Path:
         return self.folder / f"{safe_name(name, 'speaker')}{_SUFFIX}"
 
-    def add(self, name: str, speaker: Speaker, *, replace: bool = False) -> Path:
-        """Store a speaker. Raises Conflict if the name is taken, unless it may be replaced."""
+    def recall(self, name: str, made_of: Mapping[str, str]) -> Speaker | None:
+        """A speaker that was added with the same `made_of`; None if it was not, or cannot be read any more."""
+        from safetensors import SafetensorError, safe_open
+
+        path = self._path(name)
+        try:
+            with safe_open(path, "pt") as handle:
+                if handle.metadata() != {"form": _FORM, **made_of}:
+                    return None
+            return self.get(name)
+        except (OSError, SafetensorError, ModelFileError, NotFound):
+            return None  # what was kept is made again
+
+    def add(
+        self, name: str, speaker: Speaker, *, replace: bool = False, made_of: Mapping[str, str] | None = None
+    ) -> Path:
+        """Store a speaker; `made_of` says of which clip and by which model. Raises Conflict if the name is taken,
+        unless it may be replaced."""
         import safetensors.torch
 
         path = self._path(name)
@@ -121,7 +138,8 @@ class SpeakerStore:
             "embedding": speaker.embedding, "tokens": speaker.tokens, "mel": speaker.mel, "text": speaker.text
         }  # fmt: skip
         self.folder.mkdir(parents=True, exist_ok=True)
-        data = safetensors.torch.save({key: value.contiguous() for key, value in tensors.items()}, {"form": _FORM})
+        meta = {"form": _FORM, **(made_of or {})}
+        data = safetensors.torch.save({key: value.contiguous() for key, value in tensors.items()}, meta)
         atomic.write_bytes(path, data)
         return path
 

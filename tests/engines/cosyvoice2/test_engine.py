@@ -1,6 +1,7 @@
 """A tiny model in the released layout: modes, streams, sessions side by side, errors and ends."""
 
 import asyncio
+import dataclasses
 import gc
 import itertools
 import weakref
@@ -228,3 +229,17 @@ def test_presets_are_ways_that_work() -> None:
         CosyOptions(token_hop_len=30)
     with pytest.raises(ValueError, match="go together"):
         CosyOptions(mode="instruct")
+
+
+def test_a_clip_is_heard_once(engine: CosyEngine, clip: ReferenceClip, tmp_path: Path) -> None:
+    known = dataclasses.replace(clip, sha256="a" * 64)
+    first = engine.prompt(known, None, tmp_path)
+    (kept,) = tmp_path.iterdir()
+    stamp = kept.stat().st_mtime_ns
+    again = engine.prompt(known, None, tmp_path)
+    assert (again.tokens == first.tokens).all()
+    assert kept.stat().st_mtime_ns == stamp
+    engine.prompt(dataclasses.replace(known, sha256="b" * 64), None, tmp_path)
+    assert kept.stat().st_mtime_ns > stamp, "other bytes, another voice"
+    engine.prompt(None, known, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2, "with its words and without"

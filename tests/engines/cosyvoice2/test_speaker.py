@@ -68,3 +68,17 @@ def test_names_stay_in_their_folder(tmp_path: Path) -> None:
     path.write_bytes(b"not tensors")
     with pytest.raises(ModelFileError):
         store.get("../../etc/passwd")
+
+
+def test_what_was_kept_serves_only_what_it_was_made_of(tmp_path: Path) -> None:
+    store, made_of = SpeakerStore(tmp_path / "prompts"), {"clip": "ab", "text": "hi", "ears": "cd"}
+    speaker = speaker_of(torch.ones(192), list(range(4)), torch.zeros(80, 8), [[7]])
+    assert store.recall("me", made_of) is None
+    path = store.add("me", speaker, made_of=made_of)
+    found = store.recall("me", made_of)
+    assert found is not None
+    assert torch.equal(found.tokens, speaker.tokens)
+    for name in made_of:
+        assert store.recall("me", {**made_of, name: "other"}) is None
+    path.write_bytes(path.read_bytes()[:-9])
+    assert store.recall("me", made_of) is None
