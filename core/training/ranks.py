@@ -93,8 +93,9 @@ def train(params: dict[str, Any], ctx: "JobContext", model: type[RunOptions]) ->
     """
     run, _, options = begin(params, ctx.settings, model)
     with tempfile.TemporaryDirectory(prefix="ranks-") as folder:
-        group = _Group(count(options), options, ctx, Path(folder), run.name)
+        group = _Group(ctx)
         try:
+            group.start(run.name, options, Path(folder))
             return group.follow()
         except Cancelled:
             raise
@@ -117,30 +118,34 @@ def note_end(run: Run, err: StudioError) -> None:
 class _Group:
     """The processes of one run."""
 
-    def __init__(self, n_ranks: int, options: RunOptions, ctx: "JobContext", folder: Path, run: str) -> None:
+    def __init__(self, ctx: "JobContext") -> None:
         self._ctx = ctx
         self._said: queue.SimpleQueue[tuple[int, dict[str, Any]]] = queue.SimpleQueue()
-        settings = ctx.settings
+        self._ranks: list[_Rank] = []
+
+    def start(self, run: str, options: RunOptions, folder: Path) -> None:
+        """Start all. `folder`: empty, for what they are told and where they meet. Raises BadInput, OSError."""
+        settings, n_ranks = self._ctx.settings, count(options)
         threads = max(1, device.threads(settings.threads) // n_ranks)
-        shared = folder / "settings.json"
         # `devices` is seen by the ranks as cuda:0, cuda:1 ...
         chosen = {"threads": threads, **({"device": "auto"} if options.devices else {})}
-        shared.write_text(settings.model_copy(update=chosen).for_worker(), encoding="utf-8")
+        text = settings.model_copy(update=chosen).for_worker()
+        (folder / "settings.json").write_text(text, encoding="utf-8")
         (folder / "params.json").write_text(json.dumps({"resume": run}), encoding="utf-8")
-        self._ranks = [self._start(number, n_ranks, options, folder, run, threads) for number in range(n_ranks)]
-
-    def _start(self, number: int, n_ranks: int, options: RunOptions, folder: Path, run: str, threads: int) -> _Rank:
-        environment = {
+        shared = {
             **os.environ,
-            "RANK": str(number),
-            "LOCAL_RANK": str(number),
+            **_visible(gpus(options.devices)),
             "WORLD_SIZE": str(n_ranks),
-            STORE: str(folder / "store"),
-            HANDED_OVER: run,
             "OMP_NUM_THREADS": str(threads),
             "PYTHONUTF8": "1",
-            **_visible(gpus(options.devices)),
+            STORE: str(folder / "store"),
+            HANDED_OVER: run,
         }
+        for number in range(n_ranks):
+            self._ranks.append(self._start(number, folder, shared))
+
+    def _start(self, number: int, folder: Path, shared: dict[str, str]) -> _Rank:
+        environment = {**shared, "RANK": str(number), "LOCAL_RANK": str(number)}
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "core.training.launch", "--follow"),
