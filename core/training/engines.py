@@ -57,6 +57,26 @@ ENGINES: dict[str, TrainEngine] = {
         preflight="core.engines.voxcpm.train_preflight:preflight",
         code=("core/engines/voxcpm", "core/speech"),
         config="core.engines.voxcpm.train_options:params_of_yaml",
+        export="core.engines.voxcpm.export:export_checkpoint",
+        export_presets=("full", "lora"),
+    ),
+    "sovits-diffusion": TrainEngine(
+        options="core.engines.sovits.kmeans_options:DiffusionOptions",
+        run="core.engines.sovits.diffusion_train:run_train",
+        preflight="core.engines.sovits.kmeans_preflight:preflight",
+        code=("core/engines/sovits", "core/nn", "core/features"),
+    ),
+    "sovits-kmeans": TrainEngine(
+        options="core.engines.sovits.kmeans_options:KmeansOptions",
+        run="core.engines.sovits.kmeans_train:run_kmeans",
+        preflight="core.engines.sovits.kmeans_preflight:preflight",
+        code=("core/engines/sovits", "core/features"),
+    ),
+    "sovits-index": TrainEngine(
+        options="core.engines.sovits.kmeans_options:IndexOptions",
+        run="core.engines.sovits.kmeans_train:run_index",
+        preflight="core.engines.sovits.kmeans_preflight:preflight",
+        code=("core/engines/sovits", "core/features"),
     ),
 }
 
