@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from core.dataset.voices import ImportReport, Voice, VoiceStore
     from core.engines.sovits.convert_desk import ConversionDesk
     from core.models.desk import ModelsDesk
+    from core.realtime.desk import LiveDesk
     from core.service.desk import CharacterDesk
     from core.song.desk import SongDesk
     from core.speech.desk import SpeechDesk
@@ -217,6 +218,13 @@ class Studio:
         from core.song.desk import SongDesk
 
         return SongDesk(self.settings, self._voices, self._jobs)
+
+    @property
+    def live(self) -> "LiveDesk":
+        """Conversion of sound as it comes."""
+        from core.realtime.desk import LiveDesk
+
+        return LiveDesk(self.settings)
 
     @property
     def dataset(self) -> "DatasetDesk":

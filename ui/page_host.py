@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("boot.js", "nav.js", "clips.js", "player.js", "cue_model.js", "cue_wave.js", "cue_desk.js",
            "pitch_model.js", "pitch_editor.js", "mix_curves.js",
-           "review.js", "speech.js")
+           "review.js", "speech.js", "live.js")
 _BUILD_LOCK = threading.Lock()  # Gradio keeps the Blocks under construction in a global
 _LOG = logging.getLogger("studio.page")
 

@@ -10,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 from ui.convert.routes import router as pitch_data
 from ui.data_routes import router
+from ui.live_routes import router as live_sound
 from ui.page_host import ASSETS, attach
 from ui.speech.routes import Tickets
 from ui.speech.routes import router as speech_sound
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 TICK_S = 1.5
 JOBS_SEEN = 200
-PAGES = ("home", "dataset", "cutting", "training", "convert", "song", "speech", "models", "jobs", "settings")
+PAGES = ("home", "dataset", "cutting", "training", "convert", "song", "live", "speech", "models", "jobs", "settings")
 _LOG = logging.getLogger("studio.page")
 
 
@@ -54,6 +55,7 @@ def mount(app: FastAPI, studio: "Studio") -> None:
 
     app.include_router(router(studio))
     app.include_router(run_sounds(studio))
+    app.include_router(live_sound(studio))
     app.include_router(pitch_data(studio))
     tickets = Tickets()
     app.include_router(speech_sound(studio, tickets))
@@ -75,12 +77,12 @@ def build_blocks(studio: "Studio", lang: str, tickets: Tickets) -> "gr.Blocks":
 
     from ui import status_bar
     from ui.controls import Context
-    from ui.pages import convert, cutting, dataset, home, jobs, models, settings, song, speech, training
+    from ui.pages import convert, cutting, dataset, home, jobs, live, models, settings, song, speech, training
     from ui.sidebar import build_sidebar
 
     t = texts(lang)
     builders = {"home": home.build, "dataset": dataset.build, "cutting": cutting.build, "training": training.build,
-                "convert": convert.build, "song": song.build, "speech": lambda ctx: speech.build(ctx, tickets),
+                "convert": convert.build, "song": song.build, "live": live.build, "speech": lambda ctx: speech.build(ctx, tickets),
                 "models": models.build, "jobs": jobs.build, "settings": settings.build}
     with gr.Blocks(title="Timbre Studio", analytics_enabled=False, fill_width=True,
                    delete_cache=(3600, 86400)) as blocks:

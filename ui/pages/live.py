@@ -1,0 +1,52 @@
+"""Live: microphone in, another voice out, in the page itself; what it costs in time is always in sight."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import gradio as gr
+
+from core.realtime.options import RealtimeOptions
+from ui.controls import Context, Part, Scene, esc, heading, section
+
+# Reads the controls in the page, so that starting needs no way to the server before the socket's own.
+_START = """(voice, model, transpose, block, gate) => {
+  const options = { voice: voice || "", model: model || null, transpose: transpose || 0 };
+  TS.liveStart({ ...options, block_s: block / 1000, gate_db: gate });
+}"""
+
+
+def build(ctx: Context) -> None:
+    """Draw the page and wire it."""
+    t, studio = ctx.t, ctx.studio
+    default = RealtimeOptions(voice="-")
+    with gr.Row(elem_classes="ts-head"):
+        heading(t("nav.live"))
+        stop = gr.Button(t("live.stop"), elem_id="live-stop", scale=0, min_width=90)
+        start = gr.Button(t("live.start"), variant="primary", elem_id="live-start", scale=0, min_width=150)
+    with gr.Row(elem_classes="ts-cols", equal_height=False):
+        with gr.Column(scale=0, min_width=300, elem_classes="ts-left"):
+            gr.HTML(section(t("live.settings")), apply_default_css=False, js_on_load=None)
+            model = gr.Dropdown([(t("convert.newest"), "")], value="", label=t("convert.model"), elem_id="live-model")
+            transpose = gr.Slider(-24, 24, 0, step=1, label=t("convert.key"), info=t("convert.key_info"),
+                                  elem_id="live-key", buttons=["reset"])
+            block = gr.Slider(60, 1000, 1000 * default.block_s, step=10, label=t("live.block"),
+                              info=t("live.block_info"), elem_id="live-block", buttons=["reset"])
+            gate = gr.Slider(-90, -20, default.gate_db, step=1, label=t("live.gate"), info=t("live.gate_info"),
+                             elem_id="live-gate", buttons=["reset"])
+        with gr.Column(scale=1, min_width=400, elem_classes="ts-main"):
+            gr.HTML(f'<div class="ts-detail"><p id="live-told" role="status" data-state="">{esc(t("live.idle"))}</p>'
+                    f'<p class="ts-muted">{esc(t("live.headphones"))}</p></div>', apply_default_css=False,
+                    js_on_load=None, elem_id="live-box")
+    start.click(None, [ctx.voice, model, transpose, block, gate], None, js=_START, api_visibility="private")
+    stop.click(None, js="() => TS.liveStop()", api_visibility="private")
+
+    def models_key(scene: Scene) -> Hashable:
+        return tuple((m.name, m.step) for m in studio.voice_models(scene.voice)) if scene.voice else ()
+
+    def models_render(scene: Scene) -> list[Any]:
+        models = studio.voice_models(scene.voice) if scene.voice else []
+        names = [(t("convert.model_name", name=m.name, step=f"{m.step:,}"), m.name) for m in models]
+        first = t("convert.newest") if models else t("convert.no_models")
+        return [gr.update(choices=[(first, ""), *names], value="")]
+
+    ctx.parts.append(Part([model], models_key, models_render))
