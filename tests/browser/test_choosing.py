@@ -176,8 +176,10 @@ def test_a_run_is_repeated_from_its_manifest(page: Any, studio: Any, do: Any, vo
     with page.expect_download() as download:
         page.click("#run-manifest a")
     kept = download.value.path()
-    page.set_input_files("#run-recreate input[type=file], input#run-recreate", {
-        "name": "manifest.json", "mimeType": "application/json", "buffer": Path(kept).read_bytes()})
+    with page.expect_file_chooser() as chooser:
+        page.click("#run-recreate")
+    manifest = {"name": "manifest.json", "mimeType": "application/json", "buffer": Path(kept).read_bytes()}
+    chooser.value.set_files(manifest)
     page.locator("#runs tbody tr >> nth=1").wait_for()
     again = page.locator("#runs tbody tr", has_text="again")
     assert "0 / 5,000" in again.inner_text()

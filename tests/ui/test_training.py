@@ -175,6 +175,8 @@ def test_a_blind_test_of_two_runs_stays_blind_until_the_end(studio: Studio, clie
     make_run(studio, "blue")
     desk = studio.training
     assert side_of("20 blue run") == ("blue run", 20)
+    with pytest.raises(BadInput, match="no checkpoint"):
+        side_of("something typed")
     test = desk.start_listening("red", 10, 20, rounds=6, seed=1, run_b="blue")
     assert (test.a, test.b) == ("red, step 10", "blue, step 20")
     seen = []

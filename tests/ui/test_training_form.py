@@ -97,13 +97,13 @@ def test_an_engine_brings_its_own_fields(teapot: str, form: Form) -> None:
     # The values of both engines are in the page; only those of the chosen one are said.
     values = [one.get("value") for one in form.filled(teapot, {})[:-1]]
     assert "segment_frames" not in form.options(values, whole=True)
-    values[1 + [key[0] for key in form.controls].index("preset")] = "large"
+    values[1 + list(form.controls).index(("preset", "choice", ("small", "large")))] = "large"
     made = engines.options_of({**form.options(values), "voice": "v"})
     assert isinstance(made, TeapotOptions)
     assert made.preset == "large"
     updates = dict(zip(form.controls, form.filled(teapot, {})[1:-1], strict=True))
-    assert updates["preset", "choice"]["choices"] == [("small", "small"), ("large", "large")]
-    assert updates["steps", "whole"]["maximum"] == 9
+    assert updates["steps", "whole", ()]["maximum"] == 9
+    assert form.controls["preset", "choice", ("small", "large")].choices == [("small", "small"), ("large", "large")]
 
 
 def test_words_fall_back_to_names() -> None:

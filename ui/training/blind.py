@@ -29,11 +29,12 @@ document.addEventListener("keydown", (event) => {
 def build(ctx: Context) -> None:
     """Draw the tab and wire it."""
     t = ctx.t
+    # allow_custom_value: the browser may still name a run that was just deleted; `two_sides` puts that right.
     with gr.Row(elem_classes="ts-tight"):
         one = ctx.watch("blind.a", gr.Dropdown([], label=t("listening.one"), info=t("listening.side_info"),
-                                                elem_id="blind-a", min_width=120))
+                                               allow_custom_value=True, elem_id="blind-a", min_width=120))
         other = ctx.watch("blind.b", gr.Dropdown([], label=t("listening.other"), info=t("listening.side_info"),
-                                                  elem_id="blind-b", min_width=120))
+                                                  allow_custom_value=True, elem_id="blind-b", min_width=120))
         rounds = gr.Number(10, precision=0, minimum=1, maximum=100, label=t("listening.rounds"),
                            info=t("listening.rounds_info"), min_width=90, elem_id="blind-rounds")
         start = gr.Button(t("listening.start"), variant="primary", scale=0, min_width=110, elem_id="blind-start")
@@ -116,8 +117,10 @@ def two_sides(values: Sequence[str], a: str | None, b: str | None) -> tuple[str 
 
 
 def side_of(value: str) -> tuple[str, int]:
-    """A choice of the form, ``STEP RUN``, taken apart."""
+    """A choice of the form, ``STEP RUN``, taken apart. Raises BadInput: it is none."""
     step, _, run = value.partition(" ")
+    if not step.isdigit() or not run:
+        raise BadInput(f"'{value}' is no checkpoint.", "Choose one of the list.")
     return run, int(step)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from core.settings import Settings
 
 Kind = Literal["whole", "number", "choice", "flag", "words"]
+Key = tuple[str, Kind, tuple[str, ...]]
 MAIN = ("preset", "steps")  # above the fold, in this order
 NOT_ASKED = ("engine", "voice", "name", "resume")  # the page itself says them
 ON_GPU = {"sovits": {"preset": "standard"}}  # where a GPU allows for more than the engine's own default
@@ -55,6 +56,12 @@ class Field:
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+
+    @property
+    def key(self) -> Key:
+        """Which control it is. Choices belong to it: Gradio refuses a value that is not among a control's choices,
+        such as the one that the browser still sends while the engine changes."""
+        return self.name, self.kind, self.choices
 
 
 @lru_cache
@@ -116,14 +123,13 @@ class Form:
         self.engine = gr.Dropdown([(engine_name(ctx.t, name), name) for name in names], value=engines.DEFAULT,
                                   label=ctx.t("training.engine"), info=ctx.t("training.engine_info"),
                                   elem_id="opt-engine", visible=len(names) > 1)
-        # One control for each name and kind; where two engines mean different things by a name it is two controls.
-        every = {(one.name, one.kind): one for name in reversed(names) for one in fields_of(name)}
-        order = [key for name in names for key in ((one.name, one.kind) for one in fields_of(name))]
-        keys = sorted(every, key=order.index)
-        self.controls: dict[tuple[str, Kind], Any] = {}
+        # Where two engines mean different things by a name it is two controls.
+        every = {one.key: one for name in reversed(names) for one in fields_of(name)}
+        keys = list(dict.fromkeys(one.key for name in names for one in fields_of(name)))
+        self.controls: dict[Key, Any] = {}
         for key in (key for key in keys if key[0] in MAIN):
             self.controls[key] = self._draw(every[key])
-            if key[0] == "preset":
+            if key[0] == "preset" and key == keys[0]:
                 self.about = gr.HTML(about(ctx.t, engines.DEFAULT, self.controls[key].value, self._device),
                                      apply_default_css=False, js_on_load=None)
         with gr.Accordion(ctx.t("training.expert"), open=False, elem_id="train-expert"), \
@@ -136,12 +142,12 @@ class Form:
         # "input" and not "change": a clone sets the engine too, and its values are not to be put back to defaults.
         outputs = [*self.components, self.about]
         ctx.on(self.engine.input, lambda engine: self.filled(engine, {}), [self.engine], outputs)
-        preset = self.controls["preset", "choice"]
-        ctx.on(preset.change, lambda engine, name: about(ctx.t, engine, str(name), self._device),
-               [self.engine, preset], [self.about], queue=False)
+        for preset in (control for key, control in self.controls.items() if key[0] == "preset"):
+            ctx.on(preset.input, lambda engine, name: about(ctx.t, engine, str(name), self._device),
+                   [self.engine, preset], [self.about], queue=False)
 
     def _draw(self, one: Field) -> Any:
-        shown = self._of(engines.DEFAULT).get((one.name, one.kind))
+        shown = self._of(engines.DEFAULT).get(one.key)
         options: dict[str, Any] = {"label": setting_name(self._ctx.t, one.name), "visible": shown is not None,
                                    "elem_id": "opt-" + one.name.replace("_", "-"), "min_width": 80}
         if self._ctx.t.has(f"training.opt_{one.name}_info"):
@@ -159,8 +165,8 @@ class Form:
             return gr.Dropdown(value=value, **options)
         return gr.Textbox(value or "", elem_classes="ts-span", **options)
 
-    def _of(self, engine: str) -> dict[tuple[str, Kind], Field]:
-        return {(one.name, one.kind): one for one in fields_of(engine)}
+    def _of(self, engine: str) -> dict[Key, Field]:
+        return {one.key: one for one in fields_of(engine)}
 
     def _default(self, engine: str, one: Field) -> Any:
         better = ON_GPU.get(engine, {}) if self._device == "gpu" else {}
@@ -183,9 +189,7 @@ class Form:
                 drawn.append(gr.update(visible=False))
                 continue
             value = options.get(one.name, self._default(engine, one))
-            more: dict[str, Any] = {"choices": self._choices(one)} if one.kind == "choice" else {}
-            if one.kind in ("whole", "number"):
-                more = {"minimum": one.low, "maximum": one.high}
+            more = {"minimum": one.low, "maximum": one.high} if one.kind in ("whole", "number") else {}
             drawn.append(gr.update(value="" if one.kind == "words" and value is None else value, visible=True, **more))
         preset = next(one for one in mine.values() if one.name == "preset")
         chosen = str(options.get("preset") or self._default(engine, preset))

@@ -18,8 +18,9 @@ def build(ctx: Context, shown: gr.State) -> None:
     """Draw the tab and wire it. ``shown``: holds the name of the run to show."""
     t = ctx.t
     head = html_part(elem_id="run-head")
-    over = ctx.watch("over", gr.CheckboxGroup([], label=t("training.over"), elem_id="over", elem_classes="ts-inline",
-                                              visible=False))
+    # Values of the browser may be those of runs that were just deleted: Gradio must not refuse them, the parts do.
+    over = ctx.watch("over", gr.Dropdown([], value=[], multiselect=True, allow_custom_value=True, elem_id="over",
+                                         label=t("training.over"), visible=False))
     plots = gr.HTML("", apply_default_css=False, elem_id="run-plots", js_on_load=None)
     log = gr.HTML("", apply_default_css=False, elem_id="run-log", js_on_load=None)
 
