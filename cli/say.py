@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.common import add_command, add_device, add_set, given, named_path, open_studio, parse_set, run_job
 from cli.output import duration
+from core.errors import StudioError
 
 if TYPE_CHECKING:
     from cli.output import Output
@@ -18,6 +19,7 @@ def add(subparsers: Any) -> None:
     what.add_argument("text", nargs="?", help="what is said")
     what.add_argument("--file", type=Path, metavar="FILE", help="text file with what is said")
     what.add_argument("--srt", type=Path, metavar="FILE", help="subtitles: each cue is said at its time")
+    what.add_argument("--csv", type=Path, metavar="FILE", help="table with a column `text`: a file of speech a row")
     parser.add_argument("--engine", metavar="NAME", help="speech engine (default: voxcpm)")
     parser.add_argument("--model", metavar="DIR|NAME", help="folder or name of the model (default: the best here)")
     whose = parser.add_argument_group("the voice (default: any)")
@@ -29,7 +31,9 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument("--stream", action="store_true", help="make it in the small chunks of a live stream")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed says it the same way")
-    parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="result: .wav, .flac or .mp3")
+    parser.add_argument(
+        "--out", type=named_path, required=True, metavar="FILE", help="result: .wav, .flac or .mp3; with --csv a folder"
+    )
     add_set(parser, "the engine")
     add_device(parser)
 
@@ -42,6 +46,8 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
         if path is not None:
             params[name] = str(path)
     params |= {"stream": options.stream, "options": parse_set(options.set)}
+    if options.csv is not None:
+        return _batch({**params, "csv": str(options.csv)}, options, out)
     result = run_job(open_studio(options), "say", params, out)
     prompt = result["prompt"]
     for finding in prompt["findings"] if prompt else ():
@@ -52,4 +58,17 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
         f"{result['out']}: {duration(result['seconds'])}, seed {result['seed']}; first sound after "
         f"{result['first_chunk_s']:.2f} s, {result['rtf']:.2f} s of work a second"
     )
+    return result
+
+
+def _batch(params: dict[str, Any], options: argparse.Namespace, out: "Output") -> dict[str, Any]:
+    result = run_job(open_studio(options), "say-batch", params, out)
+    for row in result["rows"]:
+        if "error" in row:
+            out.note(f"  Row {row['row']}: {row['error']['message']} {row['error']['hint']}")
+    out.line(f"{result['out']}: {result['made']} files, {duration(result['seconds'])}")
+    if result["failed"]:
+        raise StudioError(
+            f"{result['failed']} of {len(result['rows'])} rows could not be said.", f"See {result['report']}."
+        )
     return result

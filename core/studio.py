@@ -257,6 +257,10 @@ class Studio:
 
         return ModelsDesk(self.settings, self._voices, self._jobs, self._refuse_while_busy)
 
+    def say(self, params: Mapping[str, Any]) -> Job:
+        """Queue the speaking of a file: "srt" or "file" into one sound, "csv" into many (run_say, run_say_batch)."""
+        return self._jobs.submit("say-batch" if "csv" in params else "say", dict(params), params.get("voice"))
+
     # -- training
 
     def preflight(self, options: Mapping[str, Any]) -> list[Check]:

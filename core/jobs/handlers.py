@@ -49,6 +49,7 @@ HANDLERS: dict[str, Handler] = {
     "character-speech": Handler("core.service.speaking:run_speech", lane="speech"),
     "import-models": Handler("core.engines.sovits.import_job:run_import", lane="work"),
     "say": Handler("core.speech.say:run_say", lane="work"),
+    "say-batch": Handler("core.speech.batch:run_say_batch", lane="work"),
     "song": Handler("core.song.job:run_song", lane="work"),
     "export-onnx": Handler("core.engines.sovits.onnx_export:run_export_onnx", lane="work"),
 }

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from core.speech.engine import Engine, Session
 
 _MAX_FILE_BYTES = 4 * sentences.MAX_CHARS  # a character takes at most four bytes
-_LOADED = 0.1  # of the progress bar
+LOADED = 0.1  # of the progress bar
 
 
 def run_say(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
@@ -39,27 +40,52 @@ def run_say(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     Raises BadInput, NotFound, Unavailable, ModelFileError, NoSpace, Cancelled.
     """
     options = parse_options(SayOptions, params)
-    lines = _lines(options)
-    voice = _voice(options, ctx)
-    settings = parse_options(registry.options_class(options.engine), {**options.options, **_seed(options)}).seeded()
-    folder = registry.find_model(options.engine, ctx.settings, options.model, voice)
-    began = time.monotonic()
+    lines_to_say(options)  # refused before anything is loaded
+    return say_one(load(options, ctx), options, ctx.sub(LOADED, 1.0))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that speaks."""
+
+    engine: "Engine[Any, Any]"
+    folder: Path
+    device: str
+    load_s: float
+
+
+def load(options: SayOptions, ctx: "JobContext") -> Loaded:
+    """The model that the options ask for. Raises BadInput, NotFound, Unavailable, ModelFileError."""
+    settings_of(options)
+    folder = registry.find_model(options.engine, ctx.settings, options.model, _voice(options, ctx))
     ctx.progress(0.0, f"Loading {folder.name}")
-    device = pick(ctx.settings.device)
+    began, device = time.monotonic(), pick(ctx.settings.device)
     engine = registry.load_engine(options.engine, folder, device)
-    loaded = time.monotonic()
+    return Loaded(engine, folder, device, time.monotonic() - began)
+
+
+def settings_of(options: SayOptions) -> Any:
+    """The engine's settings, with a seed in them. Raises BadInput."""
+    model = registry.options_class(options.engine)
+    return parse_options(model, {**options.options, **_seed(options)}).seeded()
+
+
+def say_one(loaded: Loaded, options: SayOptions, ctx: "JobContext") -> dict[str, Any]:
+    """Say the text of the options with a loaded model; see `run_say` for what it gives."""
+    lines, voice, settings, engine = lines_to_say(options), _voice(options, ctx), settings_of(options), loaded.engine
+    began = time.monotonic()
     clip, reference = _clips(options, voice, engine)
     cache = voice.path / "prompts" if voice is not None and not options.prompt_audio else None
     prompt = engine.prompt(clip, reference, cache) if clip or reference else None
     warnings: list[str] = []
-    made = _Making(ctx.sub(_LOADED, 1.0), options, engine.capabilities.sample_rate_hz)
+    made = _Making(ctx, options, engine.capabilities.sample_rate_hz)
     for number, line in enumerate(lines):
         session = engine.session(settings.model_copy(update={"seed": settings.seed + number}), prompt)
         made.say(session, line, number / len(lines), (number + 1) / len(lines))
         prefix = f"Cue {number + 1}: " if options.srt else ""
         warnings += [prefix + words for words in session.warnings]
     audio = made.parts[0] if not options.srt else placed(lines, made.parts, made.rate_hz, options.max_speed, warnings)
-    worked_s = time.monotonic() - loaded
+    worked_s = time.monotonic() - began
     ctx.check()
     used = clip or reference
     result = {
@@ -67,15 +93,15 @@ def run_say(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         "sidecar": f"{options.out}.json",
         "seconds": round(audio.size / made.rate_hz, 3),
         "sample_rate": made.rate_hz,
-        "first_chunk_s": round(made.first_s - loaded, 4),
+        "first_chunk_s": round(made.first_s - began, 4),
         "rtf": round(worked_s / max(1e-9, audio.size / made.rate_hz), 4),
         "chunks": made.n_chunks,
         "seed": settings.seed,
         "sentences": made.n_sentences,
         "engine": options.engine,
-        "model": str(folder),
-        "device": device,
-        "load_s": round(loaded - began, 3),
+        "model": str(loaded.folder),
+        "device": loaded.device,
+        "load_s": round(loaded.load_s, 3),
         "prompt": {"file": str(used.path), "text": used.text, "findings": list(used.findings)} if used else None,
         "warnings": warnings,
     }
@@ -117,8 +143,8 @@ def _seed(options: SayOptions) -> dict[str, int]:
     return {} if options.seed is None else {"seed": options.seed}
 
 
-def _lines(options: SayOptions) -> list[Line]:
-    """What is said: one line, or the cues of the subtitles."""
+def lines_to_say(options: SayOptions) -> list[Line]:
+    """What is said: one line, or the cues of the subtitles. Raises BadInput."""
     if options.srt:
         return lines_of(options.srt)
     text = options.text or "" if options.file is None else _read(Path(options.file))

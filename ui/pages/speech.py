@@ -14,6 +14,7 @@ from core.speech.options import MAX_SEED
 from core.speech.request import SpeechRequest
 from ui.controls import Context, Part, Scene, act_of, esc, heading, html_part, need_voice, section
 from ui.players import Source, player_html
+from ui.speech import files
 from ui.speech.form import BUILTIN, Form
 from ui.speech.routes import Order, Tickets
 from ui.speech.takes import SHOWN, takes_html
@@ -33,6 +34,20 @@ def build(ctx: Context, tickets: Tickets) -> None:
         stop = gr.Button(t("speech.stop"), elem_id="speech-stop", scale=0, min_width=90)
         speak = gr.Button(t("speech.speak"), variant="primary", elem_id="speak", scale=0, min_width=150)
     del stop  # its script listens to it
+
+    def chosen(voice: str | None, model: str, source: str, file: str | None, spoken: str, number: str,
+               *values: Any) -> dict[str, Any]:
+        """What the controls say, as params of the job "say" without a text."""
+        name, _, wanted = model.partition(":")
+        said: dict[str, Any] = {"engine": name, "model": wanted, "options": form.options(name, values)}
+        if (number or "").strip():
+            said["seed"] = _seed(ctx, number)
+        if source == "voice":
+            said["voice"] = need_voice(t, voice)
+        if source == "clip":
+            said |= {"prompt_audio": str(_clip(ctx, file)), "prompt_text": (spoken or "").strip()}
+        return said
+
     with gr.Row(elem_classes="ts-cols", equal_height=False):
         with gr.Column(scale=0, min_width=320, elem_classes="ts-left"):
             engine = _build_engine(ctx)
@@ -44,6 +59,7 @@ def build(ctx: Context, tickets: Tickets) -> None:
             text = gr.Textbox(lines=7, max_lines=14, label=t("speech.text"), elem_id="speech-text",
                               placeholder=t("speech.placeholder"))
             gr.HTML(_live(ctx), apply_default_css=False, js_on_load=None, elem_id="speech-live-box")
+            files.build(ctx, [ctx.voice, engine, whose, clip, words, seed, *form.components], chosen)
             gr.HTML(section(t("speech.takes")), apply_default_css=False, js_on_load=None)
             table = html_part(elem_id="takes")
     ticket = gr.Textbox(visible="hidden", elem_id="speech-ticket")
@@ -51,21 +67,15 @@ def build(ctx: Context, tickets: Tickets) -> None:
     engine.input(lambda chosen: form.shown(_engine_of(chosen)), [engine], form.components, queue=False,
                  show_progress="hidden", api_visibility="private")
 
-    def order(voice: str | None, said: str, chosen: str, source: str, file: str | None, spoken: str,
-              number: str, *values: Any) -> str:
-        name, _, model = chosen.partition(":")
-        options = form.options(name, values)
-        if (number or "").strip():
-            options["seed"] = _seed(ctx, number)
-        request = SpeechRequest(
-            text=said or "", engine=name, model=model, options=options,
-            voice=need_voice(t, voice) if source == "voice" else None,
-            prompt_audio=_clip(ctx, file) if source == "clip" else None,
-            prompt_text=(spoken or "").strip() if source == "clip" else "",
-        )  # fmt: skip
+    def order(said: str, *values: Any) -> str:
+        given = chosen(*values)
+        clip_file = given.pop("prompt_audio", None)
+        options = {**given.pop("options"), **({"seed": given.pop("seed")} if "seed" in given else {})}
+        request = SpeechRequest(text=said or "", prompt_audio=Path(clip_file) if clip_file else None, options=options,
+                                **given)
         return tickets.leave(Order(ctx.studio.speech.checked(request)))
 
-    inputs = [ctx.voice, text, engine, whose, clip, words, seed, *form.components]
+    inputs = [text, ctx.voice, engine, whose, clip, words, seed, *form.components]
     _spoken(ctx.on(speak.click, order, inputs, [ticket], failed=""), ticket)
     _spoken(ctx.on(table.act, _acting(ctx, tickets), [opened], [ticket, opened], failed=("", gr.skip())), ticket)
     store = ctx.studio.speech.takes
