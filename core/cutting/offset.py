@@ -34,7 +34,7 @@ _LATE_S = 0.025  # by which the detector's answer follows the sound, measured on
 _MIN_SHIFT_S = 0.12  # less is within what the search around each cue allows for
 _MIN_DEVIATIONS = 6.0
 _PLAIN_FIT, _PLAIN_EDGES = 0.5, 40  # so many edges do not fit so well by chance: nothing else need be tried
-_SIMPLER = 0.985  # of the best sum: a line without drift, or with that of a film rate, is taken from here on
+_SIMPLER = 0.985  # of the best sum: a line with the drift of a film rate is taken from here on
 _SIMPLE_S = 1.0
 _FILM_HZ = (24.0, 25.0, 24000 / 1001)
 _SIMPLE_DRIFTS = (1.0, *sorted({a / b for a in _FILM_HZ for b in _FILM_HZ if a != b}))
@@ -122,10 +122,10 @@ def detect(times_s: NDArray[np.float64], activity: Floats) -> Correction | None:
     while n < edges.at_s.size:
         n = min(2 * n, edges.at_s.size)
         line = _nearby(edges.first(n), rise, line, _NEAR_S)
-    line = _simplest(edges, rise, _nearby(edges, rise, line, _FINE_S))
-    found = _correction(line, confidence)
     # The fewer edges, the more a line gains by chance.
-    least_gain = 0.02 + 0.2 / np.sqrt(edges.at_s.size)
+    least_gain = 0.02 + 0.3 / float(np.sqrt(edges.at_s.size))
+    line = _simplest(edges, rise, _nearby(edges, rise, line, _FINE_S), least_gain)
+    found = _correction(line, confidence)
     gain = _fit(edges, rise, line) - _fit(edges, rise, _Line(_LATE_S, 1.0))
     sure = deviations >= _MIN_DEVIATIONS and gain >= least_gain and abs(line.drift - 1.0) <= MAX_DRIFT
     return found if sure and _shift_s(found, times) >= _MIN_SHIFT_S else None
@@ -216,11 +216,11 @@ def _fit(edges: _Edges, rise: NDArray[np.float64], line: _Line) -> float:
     return float(_sums(at, edges.sign, rise, np.zeros(1, np.int64))[0]) / edges.at_s.size
 
 
-def _simplest(edges: _Edges, rise: NDArray[np.float64], line: _Line) -> _Line:
-    """A line near this one that needs no drift, or a known one, where it fits nearly as well."""
-    middle_s = float(edges.at_s.mean())
-    enough = _SIMPLER * _fit(edges, rise, line)
+def _simplest(edges: _Edges, rise: NDArray[np.float64], line: _Line, least_gain: float) -> _Line:
+    """A line near this one that fits nearly as well: without drift, where one gains too little, or a known one."""
+    middle_s, best = float(edges.at_s.mean()), _fit(edges, rise, line)
     for drift in _SIMPLE_DRIFTS:
+        enough = best - least_gain if drift == 1.0 else _SIMPLER * best
         if abs(drift - line.drift) * edges.span_s < _SIMPLE_S:
             turned = _Line(line.offset_s + (line.drift - drift) * middle_s, drift)
             simple = _nearby(edges, rise, turned, _NEAR_S, turn=False)

@@ -87,6 +87,13 @@ def test_what_is_sparse_or_noisy_is_no_reason_for_an_alarm(kind: str, minutes: f
         assert detect(*noisy(kind, *conversation(seed, minutes), seed)) is None
 
 
+@pytest.mark.parametrize(
+    ("minutes", "seed"), [(0.5, 11), (1.0, 4), (1.0, 7), (1.0, 13), (1.0, 29), (1.5, 9), (1.5, 22)]
+)
+def test_a_line_that_fits_a_few_cues_by_chance_is_not_claimed(minutes: float, seed: int) -> None:
+    assert detect(*noisy("jittered", *conversation(seed, minutes), seed)) is None
+
+
 @pytest.mark.parametrize("kind", NOISES)
 @pytest.mark.parametrize(("offset", "drift"), [(-58.0, 24 / 25), (59.0, 1.0), (-7.0, 25 / 23.976), (0.8, 0.999)])
 def test_they_are_found_in_sparse_and_noisy_ones(kind: str, offset: float, drift: float) -> None:

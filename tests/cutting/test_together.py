@@ -46,11 +46,12 @@ def test_where_one_cannot_be_moved_the_folder_is_as_it_was(tmp_path: Path, block
     folder = tmp_path / "a"
     work, moves = ready(folder)
     at = NAMES.index(blocked)
-    moves[at] = (moves[at][0], folder / "blocked")
-    (folder / "blocked" / "x").mkdir(parents=True)
+    moves[at] = (moves[at][0], folder / "blocked" / "x")
+    (folder / "blocked").write_text("a file where a folder is wanted")
     with pytest.raises(OSError, match="blocked"):
         together.place(folder, work, moves)
-    assert seen(folder) == OLD
+    assert set(seen(folder)) == {*OLD, "blocked"}
+    assert {name: text for name, text in seen(folder).items() if name in OLD} == OLD
     assert sorted(path.name for path in folder.iterdir()) == sorted([*OLD, "blocked", work.name])
 
 
