@@ -95,6 +95,12 @@ class TrainOptions(RunOptions):
     """Held-out clips that are rendered; never trained on."""
     holdout: list[str] = Field(default_factory=list)
     """Ids of the clips to hold out; empty: chosen by hash, max(probes, 2 %)."""
+    use_base: bool = True
+    """Presets standard and tiny: start from G_0 and D_0 of the pretrain folder where they are there and fit."""
+    init_discriminator: str | None = None
+    """Path of the discriminator that goes with `init_from`; None: the one that lies beside it, if any."""
+    vol_embedding: bool = False
+    """Presets standard and tiny: the model hears loudness, and learns it from clips made louder and softer."""
 
 
 def checked(model: type[Options], params: dict[str, Any]) -> Options:

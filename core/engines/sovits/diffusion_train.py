@@ -12,7 +12,8 @@ from core.engines.sovits.config import SovitsConfig
 from core.engines.sovits.dataset import RATE_HZ, TrainingSet, align_mode, whole_clip
 from core.engines.sovits.diffusion.model import DiffusionSizes, Unit2Mel
 from core.engines.sovits.diffusion_learner import BASE_BATCH, MARGIN, DiffusionLearner
-from core.engines.sovits.import_base import diffusion_folder, without_speakers
+from core.engines.sovits.import_base import without_speakers
+from core.engines.sovits.import_place import diffusion_folder
 from core.engines.sovits.kmeans_options import DiffusionOptions
 from core.engines.sovits.kmeans_target import Target
 from core.engines.sovits.kmeans_train import gather

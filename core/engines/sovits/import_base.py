@@ -13,35 +13,22 @@ from core.engines.sovits.anatomy import generator_fields
 from core.engines.sovits.checkpoint import shapes_of
 from core.engines.sovits.config import SovitsConfig
 from core.engines.sovits.import_look import Found
-from core.models.safe_load import load_tensors
+from core.engines.sovits.import_place import base_folder, base_pair, beside, diffusion_folder
+from core.engines.sovits.recipe import Recipe
+from core.errors import BadInput
+from core.models.safe_load import load_tensors, strict_load
 from core.settings import Settings
 from core.training.generations import save_tensors
+from core.training.options import TrainOptions
 
-FOLDER = "base"
 SPEAKERS = ("emb_g.weight", "spk_embed.weight")
 
 
-def base_folder(settings: Settings, config: SovitsConfig) -> Path:
+def folder_of(settings: Settings, config: SovitsConfig) -> Path:
     """Where the base models for a config lie, or would."""
     model = config.model
-    return (
-        settings.pretrain_dir
-        / FOLDER
-        / _key(model.ssl_dim, model.vol_embedding, model.use_depthwise_conv, model.vocoder_name == "nsf-snake-hifigan")
-    )
-
-
-def diffusion_folder(settings: Settings, width: int) -> Path:
-    """Where the base of diffusion models for units of a width lies, or would."""
-    return settings.pretrain_dir / FOLDER / f"diffusion-{width}"
-
-
-def find_base(settings: Settings, config: SovitsConfig) -> tuple[Path | None, Path | None]:
-    """(generator, discriminator) to start from; None for what is not here."""
-    folder = base_folder(settings, config)
-    found = [folder / "G_0.safetensors", folder / "D_0.safetensors"]
-    generator, discriminator = (path if path.is_file() else None for path in found)
-    return generator, discriminator
+    snake = model.vocoder_name == "nsf-snake-hifigan"
+    return base_folder(settings, model.ssl_dim, vol=model.vol_embedding, tiny=model.use_depthwise_conv, snake=snake)
 
 
 def install_base(found: Found, settings: Settings, width: int) -> Path:
@@ -52,10 +39,10 @@ def install_base(found: Found, settings: Settings, width: int) -> Path:
     elif found.kind == "generator":
         fields = generator_fields(shapes_of(tensors))
         snake = fields["vocoder_name"] == "nsf-snake-hifigan"
-        key = _key(fields["ssl_dim"], fields["vol_embedding"], fields["use_depthwise_conv"], snake)
-        path = settings.pretrain_dir / FOLDER / key / "G_0.safetensors"
+        vol, tiny = fields["vol_embedding"], fields["use_depthwise_conv"]
+        path = base_folder(settings, fields["ssl_dim"], vol=vol, tiny=tiny, snake=snake) / "G_0.safetensors"
     else:
-        path = settings.pretrain_dir / FOLDER / str(width) / "D_0.safetensors"
+        path = base_folder(settings, width) / "D_0.safetensors"
     from core import atomic
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,5 +66,38 @@ def without_speakers(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
     return made
 
 
-def _key(width: int, vol: bool, tiny: bool, snake: bool) -> str:
-    return "-".join([str(width), *(["vol"] if vol else []), *(["tiny"] if tiny else []), *(["snake"] if snake else [])])
+def start_from(recipe: Recipe, config: SovitsConfig, options: TrainOptions, settings: Settings) -> str:
+    """Put the weights to start from into a fresh recipe; returns what was done, for the run's notes ("" for nothing).
+
+    `init_from` with the discriminator of `init_discriminator`, or the one that lies with it; else, if `use_base`, the
+    base models of that kind. A released file (without `enc_q`) is refused by name, and so is all that does not fit
+    but the table of speakers.
+
+    Raises:
+        BadInput: a named file is not there.
+        ModelFileError: one does not fit.
+    """
+    if options.init_from:
+        generator: Path | None = Path(options.init_from)
+        named = Path(options.init_discriminator) if options.init_discriminator else None
+        for path in (generator, named):
+            if path is not None and not path.is_file():
+                raise BadInput(
+                    f"There is no file {path} to start from.", "Choose a model.safetensors or G_*.pth.", where=str(path)
+                )
+        assert generator is not None
+        discriminator = named or beside(generator)
+    elif options.use_base and config.model.vocoder_name != "lite":
+        generator, discriminator = base_pair(folder_of(settings, config))
+        if discriminator is None:  # they look the same whatever the generator's switches are
+            discriminator = base_pair(base_folder(settings, config.model.ssl_dim))[1]
+    else:
+        return ""
+    if generator is None:
+        return ""
+    tensors = without_speakers(load_tensors(generator), recipe.generator.state_dict())
+    strict_load(recipe.generator, tensors, str(generator))
+    if recipe.discriminator is None or discriminator is None or config.model.vocoder_name == "lite":
+        return f"Starts from {generator.name}."
+    strict_load(recipe.discriminator, load_tensors(discriminator), str(discriminator))
+    return f"Starts from {generator.name} and {discriminator.name}."

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from core import device
 from core.checks import Check
+from core.engines.sovits.import_place import base_folder, base_pair
 from core.errors import StudioError, human_bytes
+from core.features.encoders import ENCODERS
 from core.settings import Settings
 from core.training import preflight as common
 from core.training.options import TrainOptions
@@ -72,7 +74,7 @@ def preflight(settings: Settings, options: TrainOptions) -> list[Check]:
         common.memory(settings, batch, options.accumulate, cost.memory_bytes, longest_s),
         *common.computer(settings),
         common.others(settings),
-        _start_from(options),
+        _start_from(settings, options),
     ]
 
 
@@ -144,10 +146,15 @@ def _pitch(options: TrainOptions) -> Check:
     return Check("pitch", "ok", f"'{options.pitch}'")
 
 
-def _start_from(options: TrainOptions) -> Check:
+def _start_from(settings: Settings, options: TrainOptions) -> Check:
     if options.preset == "lite":
         without = Check("base model", "ok", "this preset starts from nothing")
     else:
         fix = "Choose a G_0.pth of so-vits-svc 4.1 to start from, or expect to train several times as long."
         without = Check("base model", "warn", "none chosen: the model starts from nothing", fix)
+        dim = ENCODERS[options.encoder].dim if options.encoder in ENCODERS else 0
+        tiny = options.preset == "tiny"
+        generator, _ = base_pair(base_folder(settings, dim, vol=options.vol_embedding, tiny=tiny))
+        if options.use_base and generator is not None:
+            without = Check("base model", "ok", f"starts from {generator.name} of {generator.parent.name}")
     return common.weights_to_start_from(options, without)

@@ -38,6 +38,7 @@ def preset(
     """The config of a new run.
 
     `encoder` names the content encoder and `encoder_dim` is its C in units [T, C]. `speakers` get ids in their order.
+    `vol_embedding`: the model hears loudness, and clips are made louder and softer while it learns.
     Upstream ties filter and speaker-embedding widths to the encoder's: 768 wide for 768 units, 256 wide embedding for
     256 units, and so on; the same rule is used here for any width. Raises BadInput for an unknown preset, no speaker,
     or a speaker named twice.
@@ -55,7 +56,7 @@ def preset(
         "vol_embedding": vol_embedding,
     }
     return SovitsConfig(
-        train=TrainConfig(),
+        train=TrainConfig(vol_aug=vol_embedding),
         data=DataConfig(unit_interpolate_mode="nearest"),
         model=ModelConfig.model_validate(sizes | _MODEL[name]),
         spk={speaker: row for row, speaker in enumerate(speakers)},

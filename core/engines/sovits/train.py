@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from core.engines.sovits import export, material
 from core.engines.sovits.config import SovitsConfig, load_config, save_config
 from core.engines.sovits.dataset import TrainingSet, align_mode
+from core.engines.sovits.import_base import start_from
 from core.engines.sovits.learner import VoiceLearner
 from core.engines.sovits.presets import preset
 from core.engines.sovits.probe import Probes
-from core.engines.sovits.recipe import Recipe
 from core.engines.sovits.recipes import create_recipe
 from core.engines.sovits.verify import verify_in_fresh_process
-from core.errors import BadInput, Conflict
+from core.errors import Conflict
 from core.training import job, light, random_state
 from core.training.descent import fast_maths
 from core.training.job import Session
@@ -43,8 +43,9 @@ def _train(session: Session[TrainOptions]) -> dict[str, Any]:
         data, config = _material(session, voice)
     random_state.seed_everything(options.seed)  # features draw nothing that may show in the weights
     recipe = create_recipe(config, options)
-    if options.init_from:
-        _start_from(recipe, Path(options.init_from))
+    note = start_from(recipe, config, options, settings) if not info.saved_step else ""
+    if note and note not in info.notes:
+        info.notes.append(note)
     fast_maths(session.device, options.precision, recipe.segments().fixed)
     mode = align_mode(config)
     batch_size = session.global_batch(options.batch_size or recipe.base_batch_size)
@@ -132,16 +133,12 @@ def _config_of(run: Run, options: TrainOptions, encoder_dim: int) -> SovitsConfi
                 where=run.name,
             )
         return config
-    config = preset(options.preset, encoder=options.encoder, encoder_dim=encoder_dim, speakers=[options.voice])
+    config = preset(
+        options.preset,
+        encoder=options.encoder,
+        encoder_dim=encoder_dim,
+        speakers=[options.voice],
+        vol_embedding=options.vol_embedding,
+    )
     save_config(config, run.config_file)
     return config
-
-
-def _start_from(recipe: Recipe, path: Path) -> None:
-    from core.models.safe_load import load_tensors, strict_load
-
-    if not path.is_file():
-        raise BadInput(
-            f"There is no file {path} to start from.", "Choose a model.safetensors or G_*.pth.", where=str(path)
-        )
-    strict_load(recipe.generator, load_tensors(path), str(path))

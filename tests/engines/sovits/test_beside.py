@@ -13,7 +13,7 @@ from core.engines.sovits import import_voice
 from core.engines.sovits.convert import run_convert
 from core.engines.sovits.diffusion.model import DiffusionSizes, Unit2Mel
 from core.engines.sovits.diffusion_learner import DiffusionLearner, augmented, mels
-from core.engines.sovits.import_base import diffusion_folder
+from core.engines.sovits.import_place import diffusion_folder
 from core.engines.sovits.kmeans_bank import Centres, clusters_for
 from core.engines.sovits.recipe import Batch
 from core.jobs.context import ForegroundContext
