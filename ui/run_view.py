@@ -112,7 +112,7 @@ def plots_html(t: Texts, runs: Sequence[tuple[str, Rows]], plots: Sequence[tuple
     """The course of the figures over the steps: of the first run, with the others drawn over it, each named below."""
     names = {name for row in (runs[0][1] if runs else ()) for name, value in row.items() if value is not None}
     shown = [(name, t(key)) for name, key in plots if name in names]
-    if plots is PLOTS:  # an engine's own losses have no words of their own
+    if plots is PLOTS and len(shown) < 6:  # room for an engine's own losses, which have no words of their own
         shown += [(name, name) for name in sorted(names) if name.startswith("loss/") and name not in dict(plots)]
     if not shown:
         return f'<p class="ts-empty">{esc(t("training.no_figures"))}</p>'

@@ -168,8 +168,8 @@ def trial_html(t: Texts, trial: "Job | None", may_try: bool) -> str:
     """A way to measure what the settings take, or how far that is."""
     if trial is not None and (trial.active or trial.state == "failed"):
         return job_panel(t, trial)
-    return (f'<button type="button" class="ts-btn" data-act="trial" title="{esc(t("training.trial_hint"))}">'
-            f'{esc(t("training.trial"))}</button>') if may_try else ""
+    return (f'<p class="ts-about"><button type="button" class="ts-btn" data-act="trial" '
+            f'title="{esc(t("training.trial_hint"))}">{esc(t("training.trial"))}</button></p>') if may_try else ""
 
 
 def _wire_parts(ctx: Context, form: Form, buttons: tuple[gr.Button, gr.Button], checks: gr.HTML) -> None:

@@ -132,7 +132,7 @@ def side_choices(ctx: Context, runs: Sequence[str]) -> Choices:
             checkpoints = ctx.studio.training.checkpoints(run)
         except NotFound:  # deleted since the list was made
             continue
-        found += [(f"{run} · {one.step:,}", f"{one.step} {run}") for one in checkpoints if one.probes]
+        found += [(f"{one.step:,} · {run}", f"{one.step} {run}") for one in checkpoints if one.probes]
     return found
 
 

@@ -176,9 +176,9 @@ def _star(t: Texts, run: str, one: "Checkpoint") -> str:
     where = f'data-run="{esc(run)}" data-step="{one.step}"'
     if not one.starred:
         return (f'<button type="button" class="ts-btn" data-act="star" {where} aria-pressed="false" '
-                f'title="{esc(t("training.star_hint"))}">☆ {esc(t("training.star"))}</button>')
+                f'aria-label="{esc(t("training.star"))}" title="{esc(t("training.star_hint"))}">☆</button>')
     named = (f'<button type="button" class="ts-btn" data-act="label" {where} data-voice="{esc(one.label)}" '
              f'data-prompt="{esc(t("training.label_ask"))}" title="{esc(t("training.label_hint"))}">'
              f'{esc(t("training.label"))}</button>')
     return (f'{named} <button type="button" class="ts-btn" data-act="unstar" {where} aria-pressed="true" '
-            f'title="{esc(t("training.star_hint"))}">★ {esc(t("training.starred"))}</button>')
+            f'aria-label="{esc(t("training.starred"))}" title="{esc(t("training.star_hint"))}">★</button>')

@@ -121,8 +121,8 @@ class Form:
         self._device = "gpu" if ctx.studio.status().device.kind == "cuda" else "cpu"
         names = list(engines.ENGINES)
         self.engine = gr.Dropdown([(engine_name(ctx.t, name), name) for name in names], value=engines.DEFAULT,
-                                  label=ctx.t("training.engine"), info=ctx.t("training.engine_info"),
-                                  elem_id="opt-engine", visible=len(names) > 1)
+                                  label=ctx.t("training.engine"), elem_id="opt-engine",
+                                  visible=len(names) > 1)
         # Where two engines mean different things by a name it is two controls.
         every = {one.key: one for name in reversed(names) for one in fields_of(name)}
         keys = list(dict.fromkeys(one.key for name in names for one in fields_of(name)))
