@@ -208,13 +208,13 @@ class Loop(Generic[B]):
         stopped = False
         with self.stream() as stream, self._gpu:
             while self.step < self.options.steps:
-                if self.ranks.any(stopped or ctx.cancel_requested, self.device):
+                if self.ranks.any(stopped or ctx.cancel_requested):
                     stopped = True
                     break
                 self.one_step(stream)
                 stopped = not self._after_step(ctx, metrics)
         self.info.step = self.step
-        if self.step > 0 and self.ranks.any(self.info.saved_step != self.step, self.device):
+        if self.step > 0 and self.ranks.any(self.info.saved_step != self.step):
             self._require_sound()
             if self.ranks.first:
                 self.save(ctx)
@@ -300,7 +300,7 @@ class Loop(Generic[B]):
 
     def _log(self, ctx: Stoppable, metrics: MetricsLog | None) -> None:
         window = self.by.window
-        values = self.ranks.mean(window.means(), self.device)
+        values = self.ranks.mean(window.means())
         rate = window.steps / max(window.busy_s, 1e-9)
         values["lr"] = next(iter(self.optimisers.values())).param_groups[0]["lr"]
         values["steps_per_s"] = rate
@@ -326,7 +326,7 @@ class Loop(Generic[B]):
     # ---- all is well?
 
     def _require_finite(self) -> None:
-        if self.ranks.any(not bool(self.by.finite), self.device):
+        if self.ranks.any(not bool(self.by.finite)):
             self._fail("the loss or a gradient is not a number any more")
 
     def _require_sound(self, note: bool = False) -> None:
@@ -335,7 +335,7 @@ class Loop(Generic[B]):
         loss = self.by.window.mean(self.learner.loss)
         if loss is None:
             return
-        loss = self.ranks.mean({"": loss}, self.device)[""]
+        loss = self.ranks.mean({"": loss})[""]
         exploded = self._guard.exploded(loss) if note else self._guard.would_explode(loss)
         if exploded:
             self._fail(f"the loss has exploded to {loss:.3g} (it had been {self._guard.lowest:.3g})")

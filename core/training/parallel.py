@@ -30,6 +30,9 @@ class Ranks:
 
     rank: int = 0
     count: int = 1
+    control: Any = None
+    """Process group for small words on the CPU, so that asking whether to stop does not wait for a GPU; None: the one
+    and only."""
 
     @property
     def first(self) -> bool:
@@ -55,25 +58,24 @@ class Ranks:
                 gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
                 start += gradient.numel()
 
-    def any(self, wish: bool, device: torch.device) -> bool:
+    def any(self, wish: bool) -> bool:
         """True on every rank if it is on one."""
         if self.count == 1:
             return wish
         from torch import distributed
 
-        flag = torch.tensor([float(wish)], device=device)
-        distributed.all_reduce(flag, op=distributed.ReduceOp.MAX)
+        flag = torch.tensor([float(wish)])
+        distributed.all_reduce(flag, op=distributed.ReduceOp.MAX, group=self.control)
         return bool(flag.item())
 
-    def mean(self, values: dict[str, float], device: torch.device) -> dict[str, float]:
+    def mean(self, values: dict[str, float]) -> dict[str, float]:
         """Means over ranks of numbers under the same names in the same order."""
         if self.count == 1:
             return values
         from torch import distributed
 
-        # float32: what a GPU without float64 arithmetic, and every backend, can add
-        numbers = torch.tensor(list(values.values()), dtype=torch.float32, device=device)
-        distributed.all_reduce(numbers)
+        numbers = torch.tensor(list(values.values()), dtype=torch.float32)
+        distributed.all_reduce(numbers, group=self.control)
         return dict(zip(values, (numbers / self.count).tolist(), strict=True))
 
     def share(self, value: Any) -> Any:
@@ -95,6 +97,7 @@ class Ranks:
 
 
 ALONE = Ranks()
+_control: Any = None
 
 
 def join(device: torch.device) -> Ranks:
@@ -105,6 +108,7 @@ def join(device: torch.device) -> Ranks:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return ALONE
+    global _control
     from torch import distributed
 
     if not distributed.is_initialized():
@@ -123,7 +127,8 @@ def join(device: torch.device) -> Ranks:
             distributed.init_process_group(
                 backend, timeout=PATIENCE, store=store, rank=environment_rank(), world_size=count
             )
-    return Ranks(distributed.get_rank(), distributed.get_world_size())
+        _control = distributed.new_group(timeout=PATIENCE, backend="gloo") if backend != "gloo" else None
+    return Ranks(distributed.get_rank(), distributed.get_world_size(), _control)
 
 
 def environment_rank() -> int:

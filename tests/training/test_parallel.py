@@ -78,8 +78,8 @@ def test_alone_nothing_is_shared() -> None:
     alone = parallel.join(torch.device("cpu"))
     assert alone is parallel.ALONE
     assert alone.share("x") == "x"
-    assert alone.any(True, torch.device("cpu"))
-    assert not alone.any(False, torch.device("cpu"))
+    assert alone.any(True)
+    assert not alone.any(False)
     assert parallel.local_device("cuda:0") == "cuda:0"
 
 
