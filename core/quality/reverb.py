@@ -16,9 +16,9 @@ _SIZE = 512
 _HOP = 128
 _LOW_HZ, _HIGH_HZ = 300.0, 6000.0
 _N_BANDS = 10
-_LEAST_DROP_DB = 15.0
+_FALLS_DB = ((15.0, 10.0), (8.0, 4.0))  # (a decay falls by this at least, and counts down to this above the floor)
+_LEAST_S = 2.0
 _START_WITHIN_DB = 15.0  # of the band's loud frames
-_ABOVE_FLOOR_DB = 10.0
 _RISE_DB = 1.0  # a decay ends where the level comes back by this
 _LEAST_FRAMES = 6
 _LEAST_DECAYS = 10
@@ -26,9 +26,16 @@ _QUANTILE = 0.6  # of the decay times, weighted by length; found on speech in ro
 
 
 def rt60_s(audio16k: NDArray[np.float32]) -> float | None:
-    """Reverberation time of speech [N] at 16 kHz, seconds; None with fewer than ten decays to judge by."""
-    decays = [decay for band in _band_levels(audio16k).T for decay in _decays(band)]
-    if len(decays) < _LEAST_DECAYS:
+    """Reverberation time of speech [N] at 16 kHz, seconds; None with fewer than ten decays to judge by.
+
+    In a room that rings so long that hardly any decay is whole, shorter ones are taken, from two seconds of sound on.
+    """
+    levels = _band_levels(audio16k).T
+    for drop_db, above_floor_db in _FALLS_DB if audio16k.size >= _LEAST_S * RATE_HZ else _FALLS_DB[:1]:
+        decays = [decay for band in levels for decay in _decays(band, drop_db, above_floor_db)]
+        if len(decays) >= _LEAST_DECAYS:
+            break
+    else:
         return None
     decays.sort()
     weights = np.cumsum([length for _, length in decays])
@@ -46,10 +53,10 @@ def _band_levels(audio16k: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(10.0 * np.log10(smooth + 1e-12))
 
 
-def _decays(level_db: NDArray[np.float64]) -> list[tuple[float, int]]:
+def _decays(level_db: NDArray[np.float64], drop_db: float, above_floor_db: float) -> list[tuple[float, int]]:
     """(seconds to fall by 60 dB, frames) of every free decay in one band's level [T]."""
     low, high = np.percentile(level_db, [5, 95])
-    floor, enough = low + _ABOVE_FLOOR_DB, high - _START_WITHIN_DB
+    floor, enough = low + above_floor_db, high - _START_WITHIN_DB
     levels = level_db.tolist()  # plain numbers: the loop reads one at a time
     found: list[tuple[float, int]] = []
     i, n = 0, len(levels)
@@ -62,7 +69,7 @@ def _decays(level_db: NDArray[np.float64]) -> list[tuple[float, int]]:
             if levels[j] < lowest:
                 lowest, at = levels[j], j
             j += 1
-        if at - i + 1 >= _LEAST_FRAMES and levels[i] - lowest >= _LEAST_DROP_DB:
+        if at - i + 1 >= _LEAST_FRAMES and levels[i] - lowest >= drop_db:
             fall = level_db[i + 1 : at + 1]  # the first frame still holds the sound
             slope = float(np.polyfit(np.arange(fall.size) * _HOP / RATE_HZ, fall, 1)[0])
             if slope < 0:
