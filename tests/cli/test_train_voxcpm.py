@@ -46,7 +46,8 @@ def answer(workspace: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., 
         stdout = os.dup(1)
         capfd.readouterr()
         try:
-            code = main([*words, "--workspace", str(workspace), "--device", "cpu", "--threads", "1", "--json"])
+            where = [] if words[0] == "models" else ["--device", "cpu", "--threads", "1"]
+            code = main([*words, "--workspace", str(workspace), *where, "--json"])
         finally:
             os.dup2(stdout, 1)  # the command points it elsewhere, for the life of its process
             os.close(stdout)

@@ -1,6 +1,7 @@
 """The batches of a fine-tuning: every clip once a pass, under a budget of positions."""
 
 import threading
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,10 +37,9 @@ class Packed:
 class TokenBatches:
     """Batches by their number, functions of it and the seed.
 
-    For the loop all passes over the clips are one epoch: how many batches a pass takes depends on which clips meet.
+    How many batches a pass over the clips takes depends on which clips meet. So passes follow one another without a
+    break, and the loop's epochs are as long as the first one.
     """
-
-    steps_per_epoch = 2**62
 
     def __init__(
         self, examples: Sequence[Example], *, size: int, parts: int, max_tokens: int, max_length: int, seed: int
@@ -63,20 +63,23 @@ class TokenBatches:
             return plan_epoch(lengths, **limits, generator=chance)
 
         self._plan = plan
+        self.steps_per_epoch = len(plan(0))
         self._starts = [0]
         self._lock = threading.Lock()
 
-    def items(self, place: int) -> list[int]:
-        """Indices of the examples of a batch."""
+    def items(self, number: int) -> list[int]:
+        """Indices of the examples of a batch, counted from the start of the run."""
         with self._lock:
-            while self._starts[-1] <= place:
+            while self._starts[-1] <= number:
                 self._starts.append(self._starts[-1] + len(self._plan(len(self._starts) - 1)))
-            number = next(i for i in range(len(self._starts) - 2, -1, -1) if self._starts[i] <= place)
-            return self._plan(number)[place - self._starts[number]]
+            a_pass = bisect_right(self._starts, number) - 1
+            return self._plan(a_pass)[number - self._starts[a_pass]]
 
     def batch(self, epoch: int, place: int, part: int = 0, parts: int = 1) -> Packed:
-        """The batch at `place`, on the CPU, or its piece `part` of `parts`; clips of like length share a piece."""
-        chosen = sorted(self.items(place), key=lambda index: self._examples[index].length)
+        """The batch at this place, on the CPU, or its piece `part` of `parts`; clips of like length share a piece."""
+        chosen = sorted(
+            self.items(epoch * self.steps_per_epoch + place), key=lambda index: self._examples[index].length
+        )
         first, last = (len(chosen) * end // parts for end in (part, part + 1))
         mine = [self._examples[index] for index in chosen[first:last]]
         n_all = sum(self._examples[index].n_patches for index in chosen)

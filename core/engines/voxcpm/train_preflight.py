@@ -44,10 +44,9 @@ def preflight(settings: Settings, options: VoxTrainOptions) -> list[Check]:
     except StudioError as err:
         return [*data.checks, Check("base model", "fail", err.message, err.hint)]
     kept = _on_disk(options, sizes, data)
-    detail = f"{base.name}, {sizes.parameters / 1e6:.0f} million weights, {_learning(options, sizes)}"
     return [
         *data.checks,
-        Check("base model", "ok", detail),
+        Check("base model", "ok", _learning(options, sizes, base)),
         *_optimiser(settings, options),
         common.disk(settings, options, kept),
         common.computes_on(settings, slow_on_cpu=True),
@@ -57,13 +56,13 @@ def preflight(settings: Settings, options: VoxTrainOptions) -> list[Check]:
     ]
 
 
-def _learning(options: VoxTrainOptions, sizes: Sizes) -> str:
+def _learning(options: VoxTrainOptions, sizes: Sizes, base: Path) -> str:
     lora = lora_settings(options, sizes.is_v2)
-    full = human_bytes(_checkpoint_bytes(options, sizes))
+    n, full = sizes.parameters / 1e6, human_bytes(_checkpoint_bytes(options, sizes))
+    kept = f"a checkpoint takes {full}, a light one {human_bytes(_light_bytes(options, sizes))}"
     if lora is None:
-        return f"all of them learn; a checkpoint takes {full}, a light one {human_bytes(2 * sizes.parameters)}"
-    n = sizes.trained(lora)
-    return f"{n / 1e6:.1f} million of a LoRA learn; a checkpoint takes {full}, a light one {human_bytes(4 * n)}"
+        return f"{base.name}, {n:.0f} million weights, all of them learn; {kept}"
+    return f"{base.name}, {n:.0f} million weights, {sizes.trained(lora) / 1e6:.1f} million of a LoRA learn; {kept}"
 
 
 def _of_voice(settings: Settings, options: VoxTrainOptions) -> _Data:
@@ -171,11 +170,15 @@ def _on_disk(options: VoxTrainOptions, sizes: Sizes, data: _Data) -> OnDisk:
     full = _checkpoint_bytes(options, sizes)
     cache = data.seconds * LATENTS_HZ * sizes.feat_dim * 4
     n_samples = 1 + (len(options.sentences) or 2)
-    if options.preset == "lora":
-        light = 4.0 * sizes.trained(lora_settings(options, sizes.is_v2))
-        return OnDisk(full, light, light, cache, n_samples)
-    light = float(sizes.file_bytes * sizes.parameters)
-    return OnDisk(full, light, light + sizes.vae_bytes, cache, n_samples)
+    light = _light_bytes(options, sizes)
+    model = light if options.preset == "lora" else light + sizes.vae_bytes
+    return OnDisk(full, light, model, cache, n_samples)
+
+
+def _light_bytes(options: VoxTrainOptions, sizes: Sizes) -> float:
+    """A LoRA in float32, or a whole model as its file is; what does not change is shared with the base model."""
+    lora = lora_settings(options, sizes.is_v2)
+    return 4.0 * sizes.trained(lora) if lora is not None else float(sizes.file_bytes * sizes.parameters)
 
 
 def _full_bytes(settings: Settings, info: RunInfo) -> float:
