@@ -75,9 +75,6 @@ def _build_options(ctx: Context) -> dict[str, Any]:
     t = ctx.t
     fields: dict[str, Any] = {}
     with gr.Row():
-        fields["separator"] = gr.Dropdown(
-            [(t("cleaning.auto"), "auto"), *ctx.studio.dataset.separators()], value="auto",
-            label=t("cleaning.separator"), info=t("cleaning.separator_info"), min_width=120)
         fields["highpass_hz"] = gr.Number(70, minimum=10, maximum=500, label=t("cleaning.highpass_hz"),
                                           info=t("cleaning.highpass_hz_info"), min_width=100)
         fields["denoiser"] = gr.Dropdown([(t("cleaning.auto"), "auto"), "deepfilter", "rnnoise", "gate"], value="auto",
@@ -87,6 +84,9 @@ def _build_options(ctx: Context) -> dict[str, Any]:
         fields["gate_db"] = gr.Number(18, minimum=3, maximum=60, label=t("cleaning.gate_db"),
                                       info=t("cleaning.gate_db_info"), min_width=100)
     with gr.Row():
+        fields["separator"] = gr.Dropdown(
+            [(t("cleaning.auto"), "auto"), *ctx.studio.dataset.separators()], value="auto",
+            label=t("cleaning.separator"), info=t("cleaning.separator_info"), min_width=120)
         fields["dereverb_rounds"] = gr.Number(3, precision=0, minimum=1, maximum=10, min_width=100,
                                               label=t("cleaning.dereverb_rounds"),
                                               info=t("cleaning.dereverb_rounds_info"))
