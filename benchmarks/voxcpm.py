@@ -27,15 +27,15 @@ def run(args: list[str]) -> dict[str, Any]:
     parser.add_argument("--rounds", type=int, default=5, help="renderings of each kind; the median counts")
     parser.add_argument("--steps", type=int, default=16, help="steps of each kind of training; 0: none")
     options = parser.parse_args(args)
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = [options.model] if options.model else _tiny(Path(scratch))
+        runs = [measure(folder, options.device, options.patches, options.rounds) for folder in folders]
     training: dict[str, Any] = {"rows": []}
     if options.steps:
         from benchmarks import voxcpm_training
 
         model = ["--model", str(options.model)] if options.model else []
         training = voxcpm_training.run(["--device", options.device, "--steps", str(options.steps), *model])
-    with tempfile.TemporaryDirectory() as scratch:
-        folders = [options.model] if options.model else _tiny(Path(scratch))
-        runs = [measure(folder, options.device, options.patches, options.rounds) for folder in folders]
     return {"runs": runs, "training": training}
 
 
