@@ -220,7 +220,7 @@ def _simplest(edges: _Edges, rise: NDArray[np.float64], line: _Line, least_gain:
     """A line near this one that fits nearly as well: without drift, where one gains too little, or a known one."""
     middle_s, best = float(edges.at_s.mean()), _fit(edges, rise, line)
     for drift in _SIMPLE_DRIFTS:
-        enough = best - least_gain if drift == 1.0 else _SIMPLER * best
+        enough = best - least_gain / 2.0 if drift == 1.0 else _SIMPLER * best
         if abs(drift - line.drift) * edges.span_s < _SIMPLE_S:
             turned = _Line(line.offset_s + (line.drift - drift) * middle_s, drift)
             simple = _nearby(edges, rise, turned, _NEAR_S, turn=False)
