@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from cli.common import add_command, add_device, add_set, given, named_path, open_studio, parse_set, run_job
 from cli.output import duration
-from core.errors import StudioError
+from core.errors import BadInput, StudioError
 
 if TYPE_CHECKING:
     from cli.output import Output
+
+PLAIN_ENGINES = ("builtin", "piper", "edge")
 
 
 def add(subparsers: Any) -> None:
@@ -20,7 +22,11 @@ def add(subparsers: Any) -> None:
     what.add_argument("--file", type=Path, metavar="FILE", help="text file with what is said")
     what.add_argument("--srt", type=Path, metavar="FILE", help="subtitles: each cue is said at its time")
     what.add_argument("--csv", type=Path, metavar="FILE", help="table with a column `text`: a file of speech a row")
-    parser.add_argument("--engine", metavar="NAME", help="speech engine (default: voxcpm)")
+    parser.add_argument(
+        "--engine",
+        metavar="NAME",
+        help="speech engine (default: voxcpm); builtin, piper and edge speak in a trained voice",
+    )
     parser.add_argument("--model", metavar="DIR|NAME", help="folder or name of the model (default: the best here)")
     whose = parser.add_argument_group("the voice (default: any)")
     whose.add_argument("--voice", metavar="NAME", help="a voice of the studio: its best clip is the reference")
@@ -34,12 +40,19 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--out", type=named_path, required=True, metavar="FILE", help="result: .wav, .flac or .mp3; with --csv a folder"
     )
-    add_set(parser, "the engine")
+    plain = parser.add_argument_group("with --engine builtin (espeak-ng), piper or edge, and a trained --voice")
+    plain.add_argument("--language", metavar="CODE", help="of the text (default: seen from it)")
+    plain.add_argument("--speaker", metavar="WHO", help="woman, man, or a voice of the engine; piper: its .onnx file")
+    plain.add_argument("--rate", type=float, metavar="X", help="speed (default: 1)")
+    plain.add_argument("--volume", type=float, metavar="DB", dest="volume_db", help="louder or softer (default: 0)")
+    add_set(parser, "the engine; of the conversion, for a trained voice")
     add_device(parser)
 
 
 def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
     """Say it here and now."""
+    if options.engine in PLAIN_ENGINES:
+        return _in_trained_voice(options, out)
     params: dict[str, Any] = given(options, "text", "engine", "model", "voice", "prompt_text", "seed")
     for name in ("file", "srt", "prompt_audio", "reference_audio", "out"):
         path = getattr(options, name)
@@ -71,4 +84,28 @@ def _batch(params: dict[str, Any], options: argparse.Namespace, out: "Output") -
         raise StudioError(
             f"{result['failed']} of {len(result['rows'])} rows could not be said.", f"See {result['report']}."
         )
+    return result
+
+
+def _in_trained_voice(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
+    """A plain engine says the text, the voice's model makes it its own."""
+    unfit = [
+        f"--{name.replace('_', '-')}"
+        for name in ("srt", "csv", "prompt_audio", "prompt_text", "reference_audio", "stream")
+        if getattr(options, name)
+    ]
+    if unfit or not options.voice:
+        told = f"takes no {', '.join(unfit)}" if unfit else "needs --voice, a trained one"
+        raise BadInput(f"--engine {options.engine} {told}.", "See `app.py say --help`.", where="engine")
+    params: dict[str, Any] = given(options, "text", "engine", "voice", "language", "speaker", "rate", "volume_db")
+    if options.file is not None:
+        from core.speech.say import read_text
+
+        params["text"] = read_text(options.file)
+    convert = given(options, "model", "seed") | parse_set(options.set)
+    params |= {"out": str(options.out.absolute()), "convert": convert}
+    result = run_job(open_studio(options), "text-to-voice", params, out)
+    for warning in result["warnings"]:
+        out.note(f"  {warning}")
+    out.line(f"{result['output']}: {duration(result['duration_s'])}, {result['language']} by {result['engine']}")
     return result

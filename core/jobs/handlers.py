@@ -47,9 +47,12 @@ HANDLERS: dict[str, Handler] = {
     "pitch": Handler("core.engines.sovits.pitch_job:run_pitch", lane="pitch"),
     "character-audio": Handler("core.service.process:run_process", lane="work"),
     "character-speech": Handler("core.service.speaking:run_speech", lane="speech"),
+    "export-sovits-data": Handler("core.engines.sovits.layout_write:run_export", lane="work"),
+    "import-sovits-data": Handler("core.engines.sovits.layout_read:run_import", lane="work"),
     "import-models": Handler("core.engines.sovits.import_job:run_import", lane="work"),
     "say": Handler("core.speech.say:run_say", lane="work"),
     "say-batch": Handler("core.speech.batch:run_say_batch", lane="work"),
+    "text-to-voice": Handler("core.text_to_voice.job:run_text_to_voice", lane="work"),
     "song": Handler("core.song.job:run_song", lane="work"),
     "export-onnx": Handler("core.engines.sovits.onnx_export:run_export_onnx", lane="work"),
 }

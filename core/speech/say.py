@@ -147,12 +147,13 @@ def lines_to_say(options: SayOptions) -> list[Line]:
     """What is said: one line, or the cues of the subtitles. Raises BadInput."""
     if options.srt:
         return lines_of(options.srt)
-    text = options.text or "" if options.file is None else _read(Path(options.file))
+    text = options.text or "" if options.file is None else read_text(Path(options.file))
     sentences.split(text)  # refuses what cannot be said before anything is loaded
     return [Line(text)]
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A text file in any encoding that is known. Raises BadInput (too large, not readable)."""
     from core.subtitles.encoding import decode
 
     try:
