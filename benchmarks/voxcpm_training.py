@@ -142,8 +142,9 @@ def _held_mb(network: Any, batch: dict[str, Any], by: Any) -> float:
 def markdown(figures: dict[str, Any]) -> str:
     """One table."""
     lines = [
-        f'Milliseconds a step of {BATCH} clips of 4 to 8 s, medians; "held" is what autograd keeps for the backward '
-        "pass of the longest batch.",
+        f"Milliseconds a step of {BATCH} clips of 4 to 8 s, medians. What is held is what autograd keeps for the "
+        "backward pass of the longest batch. How much the cache gains depends on how large the VAE is beside the rest; "
+        "in tiny models both are small.",
         "",
         "| model | training | VAE in each step | latents cached | times faster | checkpointed | held, MB "
         "| held, checkpointed | one checkpoint, MB |",

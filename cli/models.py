@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cli.output import Output
     from core.studio import Studio
 
-USAGE = "usage: app.py models [import|info|compress|mix|index|rename|delete|behave] ..."
+USAGE = "usage: app.py models [import|info|compress|mix|merge|index|rename|delete|behave] ..."
 
 
 def add(subparsers: Any) -> None:
@@ -43,6 +43,10 @@ def add(subparsers: Any) -> None:
     one.add_argument("parts", nargs="+", metavar="MODEL=PERCENT", help="MODEL or VOICE/MODEL, and its rate")
     one.add_argument("--mode", choices=("convex", "linear"), default="convex", help="softmax of the rates, or as given")
     one.add_argument("--name", metavar="NAME", default="", help="name of the new model (default: mix)")
+
+    one = add_command(actions, "merge", "Add a VoxCPM LoRA to its model for good: a whole model that needs no LoRA.")
+    one.add_argument("lora", metavar="LORA", help="name of one that was trained here, or its folder")
+    one.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the new model")
 
     one = add_command(actions, "index", "A faiss pickle or k-means file in, a safe file (.safetensors) out.")
     one.add_argument("file", type=Path)
@@ -138,6 +142,14 @@ def _mix(studio: "Studio", options: argparse.Namespace, out: "Output") -> dict[s
         if not sign:
             raise UsageError(f"{text!r} is not MODEL=PERCENT", USAGE)
     folder = studio.models.mix(options.voice_name, parts, options.mode, options.name)
+    out.line(str(folder))
+    return {"made": str(folder)}
+
+
+def _merge(studio: "Studio", options: argparse.Namespace, out: "Output") -> dict[str, Any]:
+    from core.engines.voxcpm.export import merge_trained
+
+    folder = merge_trained(studio.settings, options.lora, options.out)
     out.line(str(folder))
     return {"made": str(folder)}
 

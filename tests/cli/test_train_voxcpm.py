@@ -88,6 +88,10 @@ def test_a_yaml_trains_goes_on_and_speaks(
     assert said["ok"], said
     assert out.stat().st_size > 1000
     assert said["model"] == more["model"]
+    made = answer("models", "merge", "anna", "--out", str(tmp_path / "whole"))
+    assert (Path(made["made"]) / "model.safetensors").is_file(), made
+    refused = answer("models", "merge", str(model), "--out", str(tmp_path / "x"))
+    assert "whole model already" in refused["error"]["message"]
     listed = answer("models", "--voice", "Ann")["trained"]
     assert [(one["name"], one["engine"], one["step"]) for one in listed] == [("anna", "voxcpm", 2)]
 

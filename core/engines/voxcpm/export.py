@@ -14,8 +14,10 @@ from core import atomic
 from core.engines.voxcpm import adapters
 from core.engines.voxcpm.config_yaml import LoraSettings, read_yaml
 from core.engines.voxcpm.loading import Network, file_dtype, load_network, read_config, weights_file
+from core.engines.voxcpm.models import find_model
 from core.errors import BadInput, ModelFileError
 from core.models.safe_load import load_tensors
+from core.settings import Settings
 from core.speech.prompt import file_sha256
 from core.training.generations import Generation, save_tensors, sha256_of
 from core.training.publish import publish
@@ -119,6 +121,17 @@ def merge_lora(base: Path, lora: Path, out: Path) -> Path:
     with atomic.folder(out) as build:
         write_full(build, base, tensors, net.dtype, {**card, "preset": "merged", "lora": lora.name}, link=False)
     return out
+
+
+def merge_trained(settings: Settings, name: str, out: Path) -> Path:
+    """`merge_lora` of a LoRA that was trained here, by its name or folder, into the model that its card names.
+
+    Raises NotFound, BadInput (it is no LoRA), and as `merge_lora` does.
+    """
+    lora = find_model(settings, name)
+    if not adapters.is_lora(lora):
+        raise BadInput(f"{name} is a whole model already.", "Name a LoRA.", where="model")
+    return merge_lora(adapters.base_of(lora), lora, out)
 
 
 def export_checkpoint(generation: Generation, config_file: Path, folder: Path) -> list[Path]:
