@@ -40,7 +40,7 @@ def load_bank(path: Path, speaker: str, row: int, dim: int) -> Tensor:
     if path.suffix.lower() in (".pkl", ".pickle", ".index"):
         raise ModelFileError(
             f"{path.name} is a faiss index in a form that could run code while loading.",
-            "Convert it to a safe file first (Models page, or `app.py models`), and choose that.",
+            "Convert it first (`app.py models index`, or the Models page), and choose the result.",
             where=str(path),
         )
     tables = load_tensors(path) if path.suffix.lower() == ".safetensors" else _centres(load_checkpoint(path), path)

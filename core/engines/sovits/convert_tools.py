@@ -135,6 +135,14 @@ def _with_vocoder(options: ConvertOptions, tools: Tools) -> Tools:
         method=options.sampler,
         speedup=options.speedup,
     )
+    rows = max(tools.model.config.spk.values()) + 1
+    known = diffuser.model.sizes.n_speakers
+    if 1 < known < rows:
+        raise Conflict(
+            f"The diffusion model {model_file.name} knows {known} speakers, the voice model {rows}.",
+            "Choose the one that was trained with this voice model.",
+            where=str(model_file),
+        )
     return replace(tools, diffuser=diffuser)
 
 

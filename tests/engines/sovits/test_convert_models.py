@@ -186,12 +186,23 @@ def test_what_diffusion_lacks_is_said(convert: Converter, settings: Settings, mo
     (model / "diffusion" / "config.yaml").unlink()
     with pytest.raises(NotFound, match=r"config\.yaml"):
         convert(**SHALLOW)
+    material.diffusion(model)
     material.diffusion(model, n_units=9)
     with pytest.raises(Conflict, match="units of 9"):
         convert(**SHALLOW)
     file.write_bytes((model / "model.safetensors").read_bytes()[:100])
     with pytest.raises(ModelFileError):
         convert(**SHALLOW)
+
+
+def test_a_diffusion_model_of_fewer_speakers_is_refused(convert: Converter, voice: Voice) -> None:
+    folder = material.duet(voice, name="four", n_speakers=4)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "spk": {"Ann": 0, "Di": 3}}))
+    material.diffusion(folder, n_speakers=2)
+    material.vocoder(folder / "vocoder")
+    with pytest.raises(Conflict, match="knows 2 speakers, the voice model 4"):
+        convert(model="four", **SHALLOW)
 
 
 # ---- speakers
