@@ -32,6 +32,10 @@ __all__ = [
 Value = TypeVar("Value")
 
 
+WEIGHTS = ("model.safetensors", "lora_weights.safetensors")
+"""Files of which a model folder holds one."""
+
+
 @dataclass(frozen=True)
 class VoiceSummary:
     """One voice in a list. `minutes` counts its accepted clips."""
@@ -71,6 +75,11 @@ class ModelSummary:
     f0_median: float | None
     created: float
     engine: str = "sovits"
+
+    @property
+    def weights(self) -> Path:
+        """Its file of weights."""
+        return next((self.path / name for name in WEIGHTS if (self.path / name).is_file()), self.path / WEIGHTS[0])
 
 
 @dataclass(frozen=True)
@@ -170,9 +179,6 @@ def recordings_of(voice: "Voice") -> list[RecordingInfo]:
     return found
 
 
-_WEIGHTS = ("model.safetensors", "lora_weights.safetensors")
-
-
 def models_of(voice: "Voice", engine: str | None = "sovits") -> list[ModelSummary]:
     """The trained models of a voice, newest first: those of one engine, or of all (None). A folder without a readable
     card is no model."""
@@ -180,7 +186,7 @@ def models_of(voice: "Voice", engine: str | None = "sovits") -> list[ModelSummar
     if not voice.models.is_dir():
         return found
     for folder in voice.models.iterdir():
-        if folder.suffix in (".new", ".old") or not any((folder / f).is_file() for f in _WEIGHTS):
+        if folder.suffix in (".new", ".old") or not any((folder / f).is_file() for f in WEIGHTS):
             continue
         try:
             card = _cards(folder / "card.json")

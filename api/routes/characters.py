@@ -148,11 +148,12 @@ def _training(routes: APIRouter, studio: "Studio") -> None:
     def start_training(name: str) -> TrainingInfo:
         """Train on the accepted clips.
 
-        Engine `sovits` (built in) learns the sound of the voice. Of the documented fields it takes `batch_size` as it
-        is and `epochs_s2` as rounds over the clips: steps = epochs_s2 x ceil(max(clips, 100) / batch_size), or `steps`
-        where that is given. It has no text model, so `epochs_s1` is kept for other engines; `gpu_id` is kept, and the
-        studio's device setting decides; `enable_denoise` and `language` steer audio/process. The last step is always
-        saved. A training that was cut off or cancelled goes on from its last checkpoint. 409 names the job that runs.
+        Engine `sovits` (built in) learns the sound of the voice; `voxcpm` fine-tunes a VoxCPM that is on this machine,
+        and needs transcribed clips. Of the documented fields both take `batch_size` as it is and `epochs_s2` as rounds
+        over the clips: steps = epochs_s2 x ceil(max(clips, 100) / batch_size), or `steps` where that is given. Neither
+        has a text model apart, so `epochs_s1` is kept; several GPUs in `gpu_id` train together; `enable_denoise` and
+        `language` steer audio/process. The last step is always saved. A training that was cut off or cancelled goes on
+        from its last checkpoint. 409 names the job that runs.
         """
         return desk.train(name)
 

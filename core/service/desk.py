@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import atomic, summaries
+from core import atomic, device, summaries
 from core.dataset.importing import file_sha256
 from core.errors import BadInput, Conflict, NotFound
 from core.jobs.model import ACTIVE, Job, State
@@ -96,7 +96,7 @@ class CharacterDesk:
 
     def refuse_without_model(self, name: str) -> None:
         """Raises NotFound (character), Conflict (it has no trained model)."""
-        if not summaries.models_of(self.voice(name)):
+        if not status.trained(self.voice(name)):
             raise Conflict(f"The character {name!r} has no trained model.", "Train it first.", where=name)
 
     def refuse_while_busy(self, name: str, kinds: tuple[str, ...] | None = None) -> None:
@@ -140,7 +140,7 @@ class CharacterDesk:
             audio_count=len(status.recordings(voice)),
             audio_processing_status=audio.status,
             training_status=training.status,
-            model_exists=bool(summaries.models_of(voice)),
+            model_exists=bool(status.trained(voice)),
             is_default=voice.name == chosen,
         )
 
@@ -298,9 +298,13 @@ class CharacterDesk:
         clips = sum(clip.verdict == "accepted" for clip in self.studio.clips(name))
         a_round = math.ceil(max(clips, _CLIPS_A_ROUND) / config.batch_size)
         steps = config.steps or config.epochs_s2 * a_round
+        gpus = config.gpu_id.replace("-", ",")
+        several = "," in gpus and device.pick(self.settings.device) != "cpu"
         return {
             "voice": name,
+            "engine": config.engine,
             "preset": config.preset,
+            **({"devices": gpus} if several else {}),
             "batch_size": config.batch_size,
             "steps": steps,
             "save_every_steps": min(500, steps),
@@ -330,7 +334,7 @@ class CharacterDesk:
             stored.write(voice, replace(stored.read(voice), trained_since=time.time()))
             for run in runs.list_runs(self.settings.runs, name):
                 TrainingDesk(self.settings).delete(run.name)
-            models = summaries.models_of(voice)
+            models = status.trained(voice)
             for model in models:
                 grave = self.settings.voices_dir / ".trash" / f"{name} models"
                 grave.mkdir(parents=True, exist_ok=True)

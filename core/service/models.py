@@ -1,7 +1,7 @@
 """What the character service takes and gives, with the field names of its document. Light."""
 
 import re
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -28,18 +28,39 @@ class CharacterConfig(BaseModel):
         "is at least 100 clips, smaller sets repeat",
     )  # fmt: skip
     epochs_s1: int = Field(
-        default=15, ge=1, le=10_000, description="rounds of the text model; kept, but engine sovits has no text model"
+        default=15, ge=1, le=10_000, description="rounds of the text model; kept, but neither engine has one apart"
     )
     gpu_id: str = Field(
         default="0",
-        description='GPUs by number, such as "0" or "0-1-2"; kept. The studio\'s own device setting decides',
+        description='GPUs by number; several, such as "0-1-2", train together where the studio\'s device is a GPU',
     )
     enable_denoise: bool = Field(default=True, description="take noise out of the recordings before they are cut")
-    engine: Literal["sovits"] = Field(default="sovits", description="what is trained")
-    preset: Literal["lite", "tiny", "standard"] = Field(default="lite", description="engine sovits: size of the model")
+    engine: Literal["sovits", "voxcpm"] = Field(
+        default="sovits",
+        description="what is trained: a converter, through which built-in speech goes, or VoxCPM, which speaks by "
+        "itself and needs its released model on this machine",
+    )
+    preset: Literal["lite", "tiny", "standard", "lora", "full"] = Field(
+        default="lite",
+        description="engine sovits: size of the model (lite, tiny, standard); engine voxcpm: lora, which it takes if "
+        "none is given, or full",
+    )
     steps: int | None = Field(
         default=None, ge=1, le=2_000_000, description="training steps in all; overrides epochs_s2"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _its_own_preset(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("engine") == "voxcpm" and "preset" not in data:
+            return {**data, "preset": "lora"}
+        return data
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if (self.engine == "voxcpm") != (self.preset in ("lora", "full")):
+            raise ValueError(f"the preset {self.preset} is not one of the engine {self.engine}")
+        return self
 
     @field_validator("language")
     @classmethod

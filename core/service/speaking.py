@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from core import summaries
 from core.dataset.voices import VoiceStore
 from core.paths import inside
+from core.service import status
 from core.service.languages import espeak_voice
 
 if TYPE_CHECKING:
@@ -16,16 +17,22 @@ _HIGH_VOICE_HZ = 165.0  # between the usual pitch of men and of women
 
 
 def run_speech(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
-    """Speak a text as a character of engine sovits.
+    """Speak a text as a character does: by the model of it that was trained last.
+
+    VoxCPM speaks by itself; through a converter goes built-in speech, or a recording.
 
     `params`: `voice`, `text`, `language`, `source` (a recording of the voice instead of the text), `transpose`
     (semitones or None), `seed`, `out` (path of the wav).
 
-    Returns what `run_convert` does. Raises as it does, and Unavailable where espeak-ng is missing.
+    Returns what `run_convert` or `run_say` does, and `output`. Raises as they do, and Unavailable where espeak-ng is
+    missing.
     """
     from core.engines.sovits.convert import run_convert
 
     voice = VoiceStore(ctx.settings.voices_dir).get(str(params.get("voice") or ""))
+    newest = next(iter(status.trained(voice)), None)
+    if newest is not None and newest.engine == "voxcpm" and not params.get("source"):
+        return _by_voxcpm(params, newest.name, voice.name, ctx)
     ctx.settings.cache_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="speech-", dir=ctx.settings.cache_dir) as folder:
         if params.get("source"):
@@ -44,6 +51,16 @@ def run_speech(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
             "out": str(params["out"]),
         }
         return run_convert(options, ctx.sub(0.05, 1.0))
+
+
+def _by_voxcpm(params: dict[str, Any], model: str, voice: str, ctx: "JobContext") -> dict[str, Any]:
+    from core.speech.options import MAX_SEED
+    from core.speech.say import run_say
+
+    said = {"text": str(params["text"]), "engine": "voxcpm", "model": model, "voice": voice, "out": str(params["out"]),
+            "seed": int(params.get("seed", 52468)) % (MAX_SEED + 1)}  # fmt: skip
+    result = run_say(said, ctx)
+    return {**result, "output": result["out"]}
 
 
 def _say(text: str, language: str, f0_hz: float | None, path: Path) -> None:

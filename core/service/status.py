@@ -19,12 +19,14 @@ from core.training import runs
 if TYPE_CHECKING:
     from core.dataset.clips import Clip
     from core.dataset.voices import Voice
+    from core.summaries import ModelSummary
 
 AUDIO_JOB = "character-audio"
 AUDIO_KINDS = (AUDIO_JOB, "prep", "slice")
 """Jobs that make clips; the last two are the page's."""
 TRAIN_KIND = "train"
 AUDIO_STEPS = ("convert_audio", "denoise_audio", "slice_audio", "asr_transcribe")
+SPEAKING = ("sovits", "voxcpm")
 _CHANGED = "The audio files have changed since. Process them again."
 _RETRAIN = "The clips have changed since this training. Train again."
 
@@ -35,6 +37,11 @@ def recordings(voice: "Voice") -> list[Path]:
         return []
     found = (path for path in voice.raw.rglob("*") if path.is_file())
     return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(voice.raw).parts))
+
+
+def trained(voice: "Voice") -> "list[ModelSummary]":
+    """The models in which a character can speak, newest first."""
+    return [model for model in summaries.models_of(voice, None) if model.engine in SPEAKING]
 
 
 def latest(jobs: Iterable[Job], kinds: tuple[str, ...], since: float) -> Job | None:
@@ -101,7 +108,7 @@ def training_files(voice: "Voice", runs_dir: Path, audio: Status) -> tuple[Statu
 
     `audio`: what `audio_files` said.
     """
-    models = summaries.models_of(voice)
+    models = trained(voice)
     if not models:
         return "pending", "There is no trained model yet."
     run = next((one for one in runs.list_runs(runs_dir, voice.name) if one.model), None)
@@ -119,9 +126,9 @@ def training_info(
     job = latest(jobs, (TRAIN_KIND,), max(character.created_at, character.trained_since))
     status, said = training_files(voice, runs_dir, audio.status)
     info = TrainingInfo(character_name=voice.name, status=_of_job(job, status))
-    models = summaries.models_of(voice)
+    models = trained(voice)
     if models:
-        info.sovits_model_path = (models[0].path / "model.safetensors").relative_to(voice.path).as_posix()
+        info.sovits_model_path = models[0].weights.relative_to(voice.path).as_posix()
     if job is not None:
         _add_job(info, job, "extract_audio_features" if job.message.lower().startswith("features") else "train_sovits")
     elif models:

@@ -49,7 +49,8 @@ def test_other_names_are_refused_and_make_nothing(client: TestClient, studio: St
 @pytest.mark.parametrize(
     "config",
     [{"batch_size": 0}, {"batch_size": "many"}, {"epochs_s2": 0}, {"epochs_s1": -1}, {"gpu_id": "../1"},
-     {"gpu_id": "0-0"}, {"language": "klingon"}, {"engine": "gpt"}, {"epoch_s2": 3}, {"character_name": "other"}],
+     {"gpu_id": "0-0"}, {"language": "klingon"}, {"engine": "gpt"}, {"epoch_s2": 3}, {"character_name": "other"},
+     {"preset": "lora"}, {"preset": "lite", "engine": "voxcpm"}],
 )  # fmt: skip
 def test_a_configuration_is_checked(client: TestClient, config: dict[str, object]) -> None:
     answer = client.post(API, json={"character_name": "bob", "config": config})
@@ -66,6 +67,15 @@ def test_a_configuration_is_stored_and_survives(client: TestClient, studio: Stud
         other.close()
     assert (found.config.batch_size, found.config.epochs_s2, found.config.gpu_id) == (7, 3, "0-1-2")
     assert found.config.enable_denoise is False
+
+
+def test_the_engine_brings_its_preset(client: TestClient, studio: Studio) -> None:
+    make(client, "bob", engine="voxcpm", gpu_id="0-1")
+    config = studio.characters.info("bob").config
+    assert (config.engine, config.preset) == ("voxcpm", "lora")
+    options = studio.characters._train_options("bob")
+    assert (options["engine"], options["preset"]) == ("voxcpm", "lora")
+    assert "devices" not in options, "there is no GPU here to name" if studio.status().device.kind == "cpu" else ""
 
 
 def test_duplicates_and_unknown_ones(client: TestClient) -> None:
