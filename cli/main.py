@@ -18,7 +18,7 @@ from core.errors import Cancelled, StudioError
 
 COMMANDS = (
     *("serve", "transcribe", "clean-subs", "prep", "slice", "clean", "qa", "train", "convert", "song", "say"),
-    *("realtime", "export-onnx", "voices", "models", "jobs", "doctor", "demo"),
+    *("realtime", "export-onnx", "sovits-data", "voices", "models", "jobs", "doctor", "demo"),
 )
 
 

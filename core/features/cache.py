@@ -29,7 +29,18 @@ from core.features.encoders.base import ContentEncoder
 from core.features.extract import Features, FeatureSpec, features_of
 from core.features.pitch.base import PitchPredictor
 
-__all__ = ["FeatureSpec", "Features", "extract", "features_of", "file_sha256", "load", "path_of", "spec_of", "units"]
+__all__ = [
+    "FeatureSpec",
+    "Features",
+    "extract",
+    "features_of",
+    "file_sha256",
+    "keep",
+    "load",
+    "path_of",
+    "spec_of",
+    "units",
+]
 
 _FORMAT = "timbre-features-1"
 _MOST_WORKERS = 8
@@ -86,6 +97,15 @@ def units(path: Path, start: int, end: int) -> NDArray[np.float16]:
     if len(found) != end - start:
         raise _damaged(path, "it has become shorter")
     return found
+
+
+def keep(cache_dir: Path, spec: FeatureSpec, audio_sha256: str, features: Features) -> Path:
+    """Put features that another program made of an audio file into the cache; returns their file."""
+    path = path_of(cache_dir, spec, audio_sha256)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _describe(path.parent, spec)
+    _save(path, features, audio_sha256)
+    return path
 
 
 def extract(

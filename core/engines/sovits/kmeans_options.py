@@ -1,5 +1,5 @@
 """What a person chooses for the parts that stand beside a voice model: k-means centres, retrieval index, diffusion
-model, vocoder. Light: no torch here.
+model. Light: no torch here.
 """
 
 from typing import Literal
@@ -63,14 +63,3 @@ class DiffusionOptions(BesideOptions):
     hidden: int = Field(default=256, ge=4, le=4096)
     use_base: bool = True
     """Start from model_0 of the pretrain folder where it is there and fits."""
-
-
-class VocoderOptions(BesideOptions):
-    """Settings of a fine-tuning of the vocoder NSF-HiFi-GAN on one voice."""
-
-    engine: Literal["vocoder"] = "vocoder"
-    preset: Literal["finetune"] = "finetune"
-    steps: int = Field(default=2000, ge=1)
-    save_every_steps: int = Field(default=500, ge=1)
-    segment_frames: int = Field(default=32, ge=8, le=512)
-    """Frames (512 samples) of one training segment."""

@@ -1,17 +1,16 @@
 """What is asked before a part beside a voice model is trained. Light: no torch here."""
 
 from core.checks import Check
-from core.engines.sovits.kmeans_options import BesideOptions, DiffusionOptions, KmeansOptions, VocoderOptions
+from core.engines.sovits.kmeans_options import BesideOptions, DiffusionOptions, KmeansOptions
 from core.engines.sovits.kmeans_target import find_target
 from core.errors import StudioError
-from core.models import catalogue
 from core.settings import Settings
 from core.training import preflight as common
 from core.training.preflight import Sizes
 from core.training.runs import RunInfo
 
 _UNIT_BYTES_PER_S = 50 * 768 * 2 + 86 * 8
-_FULL = {"sovits-kmeans": 62e6, "sovits-index": 62e6, "sovits-diffusion": 660e6, "vocoder": 730e6}
+_FULL = {"sovits-kmeans": 62e6, "sovits-index": 62e6, "sovits-diffusion": 660e6}
 """Bytes of one checkpoint: weights and moments, or centres."""
 
 
@@ -23,12 +22,11 @@ def preflight(settings: Settings, options: BesideOptions) -> list[Check]:
     seconds = sum(clip.duration_s for clip in accepted)
     full = _FULL[options.engine]
     sizes = Sizes(full=full, light=0.0, model=full / 3.0, cache=seconds * _UNIT_BYTES_PER_S, n_probes=0)
-    heavy = isinstance(options, DiffusionOptions | VocoderOptions)
+    heavy = isinstance(options, DiffusionOptions)
     return [
         *checks,
         *common.clip_files(settings, options.voice, accepted),
         _target(settings, options),
-        *([_vocoder(settings)] if isinstance(options, VocoderOptions) else []),
         common.disk(settings, options, sizes),
         common.computes_on(settings, slow_on_cpu=heavy),
         common.others(settings),
@@ -52,11 +50,3 @@ def _target(settings: Settings, options: BesideOptions) -> Check:
         why = info.why_not if info is not None else f"The studio does not know the encoder '{target.encoder}'."
         return Check("voice model", "fail", f"'{target.folder.name}' needs the encoder '{target.encoder}'", why)
     return Check("voice model", "ok", f"for '{target.folder.name}', with the encoder '{target.encoder}'")
-
-
-def _vocoder(settings: Settings) -> Check:
-    found = catalogue.locate(settings, "nsf-hifigan")
-    if found.state == "present":
-        return Check("base model", "ok", "starts from NSF-HiFi-GAN in the pretrain folder")
-    fix = f"{found.entry.by_hand[:1].upper()}{found.entry.by_hand[1:]}."
-    return Check("base model", "fail", "the vocoder NSF-HiFi-GAN is not here", fix)
