@@ -142,7 +142,8 @@ def test_several_files_and_a_preset(page: Any, studio: Any, do: Any, singers: st
     (tmp_path / "c.wav").write_text("no audio")
     open_convert(page, studio, do, singers, *sources, tmp_path / "c.wav")
     page.click("#convert-presets button >> nth=0")
-    page.fill("#preset input", "so-vits-svc 4.1")
+    page.wait_for_timeout(2000)  # the clock's tick that brings the choices
+    page.fill("#preset input", "so-vits-svc 4.1 (built in)")
     page.keyboard.press("Enter")
     page.wait_for_selector("label.selected:has-text('flac')")
     page.fill("#preset-name input, #preset-name textarea", "我的")

@@ -60,10 +60,10 @@ def build(ctx: Context, form: Form) -> gr.Dropdown:
         return [(t("convert.preset_built_in", name=one.name) if one.built_in else one.name, one.name)
                 for one in presets.list()]
 
-    ctx.on(choice.input, use, [choice], [*form.inputs, shared])
+    # "change": also for a choice made by the keyboard, and for one that was just saved or imported.
+    ctx.on(choice.change, use, [choice], [*form.inputs, shared])
     ctx.on(save.click, keep, [name, made, *form.inputs], [choice, name, made])
-    ctx.on(taken.upload, take, [taken, made], [choice, made]).then(
-        use, [choice], [*form.inputs, shared], show_progress="hidden", api_visibility="private")
+    ctx.on(taken.upload, take, [taken, made], [choice, made])
     ctx.on(remove.click, drop, [choice, made], [choice, shared, made])
 
     def key(scene: Scene) -> Hashable:
