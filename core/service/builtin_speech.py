@@ -77,18 +77,18 @@ class BuiltinSession(Session):
 
     def stream(self, text: Text, *, live: bool = True) -> Generator[Chunk, None, None]:
         """Chunks of a fifth of a second, each sentence's as soon as it is spoken."""
-        options, index, number, said = self._options, 0, -1, ""
+        options, rate_hz, index, number, said = self._options, self.sample_rate_hz, 0, -1, ""
         for number, (sentence, _last) in enumerate(self._sentences(text)):
             said = sentence.text
             self.check()
             pause_ms = options.paragraph_pause_ms if sentence.paragraph else options.pause_ms
-            audio = np.concatenate([self._say(said), np.zeros(round(pause_ms * _RATE_HZ / 1000), np.float32)])
-            step = round(_CHUNK_S * _RATE_HZ)
+            audio = np.concatenate([self._say(said), np.zeros(round(pause_ms * rate_hz / 1000), np.float32)])
+            step = round(_CHUNK_S * rate_hz)
             for start in range(0, audio.size, step):
                 self.check()
-                yield Chunk(audio[start : start + step], _RATE_HZ, index, number, said)
+                yield Chunk(audio[start : start + step], rate_hz, index, number, said)
                 index += 1
-        yield Chunk(np.zeros(0, np.float32), _RATE_HZ, index, max(0, number), said, True)
+        yield Chunk(np.zeros(0, np.float32), rate_hz, index, max(0, number), said, True)
 
     def _sentences(self, text: Text) -> Iterator[tuple[sentences.Sentence, bool]]:
         if isinstance(text, str):

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 import unicodedata
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,32 +110,55 @@ class SpeechService:
 
         Raises BadInput, NotFound (voice, model), Unavailable, ModelFileError.
         """
-        name, folder = self.choose(request.engine, request.model)
         with contextlib.ExitStack() as stack:
-            engine = self._engine(name, folder, stack)
+            engine = self._trained(request, stack) or self._engine(*self.choose(request.engine, request.model), stack)
             prompt = self._prompt(engine, request, stack)
             known = type(engine).options.model_fields
             chosen = {key: value for key, value in request.options.items() if key in known and value is not None}
             yield engine.session(type(engine).options.model_validate(chosen), prompt)
 
+    def _trained(self, request: SpeechRequest, stack: contextlib.ExitStack) -> "Engine[Any, Any] | None":
+        """The model of the request's voice that was trained last, where no engine or the built-in one is named: VoxCPM
+        speaks by itself, built-in speech goes through a converter. None: the voice has none."""
+        if request.voice is None or request.engine.partition(":")[0] not in ("", BUILTIN):
+            return None
+        from core.dataset.voices import VoiceStore
+        from core.service import converted_speech, status
+
+        voice = VoiceStore(self.settings.voices_dir).get(request.voice)
+        usable = [one for one in status.trained(voice) if not request.engine or one.engine == "sovits"]
+        if not usable:
+            return None
+        model = usable[0]
+        if model.engine == "voxcpm":
+            return self._engine(model.engine, str(model.path), stack)
+        # A model that was trained again in its place is another one.
+        key = ("voice", str(model.path), model.weights.stat().st_mtime_ns)
+        return self._pooled(key, lambda: converted_speech.load(voice.name, model.path, self.settings), stack)
+
     def _engine(self, name: str, folder: str, stack: contextlib.ExitStack) -> "Engine[Any, Any]":
-        from core.speech.pool import ModelPool
         from core.speech.registry import load_engine
 
         if name == BUILTIN:
             from core.service.builtin_speech import BuiltinEngine
 
             return BuiltinEngine()
+        where = device.pick(self.settings.device)
+        return self._pooled((name, folder), lambda: load_engine(name, Path(folder), where), stack)
+
+    def _pooled(
+        self, key: object, load: "Callable[[], Engine[Any, Any]]", stack: contextlib.ExitStack
+    ) -> "Engine[Any, Any]":
+        from core.speech.pool import ModelPool
+
         with self._lock:
             if self._pool is None:
                 self._pool = ModelPool(_BUDGET_BYTES)
-        where = device.pick(self.settings.device)
-        loaded: Engine[Any, Any] = stack.enter_context(
-            self._pool.use((name, folder), lambda: load_engine(name, Path(folder), where))
-        )
+        loaded: Engine[Any, Any] = stack.enter_context(self._pool.use(key, load))
         return loaded
 
     def _prompt(self, engine: "Engine[Any, Any]", request: SpeechRequest, stack: contextlib.ExitStack) -> Any:
+        from core.service.converted_speech import ConvertedEngine
         from core.speech.prompt import read_clip
 
         path, text, kept = request.prompt_audio, request.prompt_text, None
@@ -145,6 +168,8 @@ class SpeechService:
             from core.speech.voice_prompt import best_clip
 
             voice = VoiceStore(self.settings.voices_dir).get(request.voice)
+            if isinstance(engine, ConvertedEngine):
+                return None
             if engine.name == BUILTIN:
                 return engine.prompt(None)
             path, text = best_clip(voice, with_text=not alone)

@@ -130,7 +130,13 @@ def _build_voice(ctx: Context) -> tuple[gr.Radio, gr.State, gr.Textbox]:
     def choose(source: str, voice: str | None, file: str | None) -> tuple[Any, str]:
         shown = gr.update(visible=source == "clip")
         if source == "voice":
-            return shown, _verdict(ctx, desk.best_clip(need_voice(t, voice)))
+            name = need_voice(t, voice)
+            try:
+                return shown, _verdict(ctx, desk.best_clip(name))
+            except BadInput as err:  # no clip to clone; the built-in engine speaks through its trained model
+                if not ctx.studio.voice_models(name):
+                    raise
+                return shown, f'<p class="ts-muted">{esc(t("speech.by_model"))} {esc(err.message)}</p>'
         return shown, _verdict(ctx, desk.examine(Path(file))) if source == "clip" and file else ""
 
     def take(file: str | None) -> tuple[Any, Any, str]:
