@@ -43,7 +43,7 @@ def markdown(figures: dict[str, Any]) -> str:
     lines = [
         f"{figures['seconds']:g} s of synthetic speech at a sound card's pace, {figures['threads']} threads, device "
         f"{figures['device']}. Latency: from a sound to the same sound played, measured, work and the player's "
-        f"{1000 * _AHEAD_S:.0f} ms included; the plan is what the sizes alone make it. RTF: seconds of work a second of "
+        f"{1000 * _AHEAD_S:.0f} ms included; the plan is what the sizes alone make it. RTF: work a second of "
         "sound, by the clock and of processor time: on a busy machine the second tells more, and gaps are its load's.",
         "",
         "| voice | block | plan | latency | RTF | processor | slowest 5 % of blocks | late blocks | gaps heard |",
