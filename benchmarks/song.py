@@ -2,8 +2,8 @@
 
 The song is synthetic: a voice (`core.audio.synthetic`) over chords. It is parted by a network of random weights in the
 layers and sizes of the usual vocal models. What that gives is no voice, so the stems as they went in are converted by a
-voice of random weights; the mix is made twice: the second time, as after a turn of a knob, nothing is converted. Seconds are wall clock; `cpu_s` is what this process computed, which on a busy
-machine tells more.
+voice of random weights; the mix is made twice: the second time, as after a turn of a knob, nothing is converted.
+Seconds are wall clock; `cpu_s` is what this process computed, which on a busy machine tells more.
 """
 
 import argparse
