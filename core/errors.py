@@ -8,7 +8,7 @@ import errno
 import os
 import shutil
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 # EFBIG is what a per-process file size limit answers, EDQUOT what a user quota answers: to the
 # person both are "no room here". EDQUOT does not exist on Windows.
@@ -16,10 +16,23 @@ _NO_SPACE_ERRNOS = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT"
 _NO_SPACE_TEXTS = ("no space left on device", "os error 28", "disk quota exceeded", "database or disk is full")
 
 
+_BY_CODE: dict[str, type["StudioError"]] = {}
+
+
 class StudioError(Exception):
-    """What is wrong (`message`), what to do (`hint`) and in which file or field (`where`)."""
+    """What is wrong (`message`), what to do (`hint`) and in which file or field (`where`).
+
+    A class with a `code` of its own is what `from_dict` makes of that code, wherever the class is defined.
+    """
 
     code: ClassVar[str] = "error"
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        mine = vars(cls)
+        # One that is made of more than three words says itself how it is made again.
+        if "code" in mine and ("__init__" not in mine or "of" in mine):
+            _BY_CODE[cls.code] = cls
 
     def __init__(self, message: str, hint: str = "", *, where: str = "") -> None:
         super().__init__(message)
@@ -30,9 +43,14 @@ class StudioError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
 
-    def to_dict(self) -> dict[str, str]:
-        """The JSON form that jobs, the HTTP API and `--json` show."""
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form that jobs, the HTTP API and `--json` show. The four words that every error has are text."""
         return {"code": self.code, "message": self.message, "hint": self.hint, "where": self.where}
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Self:
+        """This error with what `to_dict` said of it."""
+        return cls(data.get("message", ""), data.get("hint", ""), where=data.get("where", ""))
 
 
 class BadInput(StudioError):
@@ -85,17 +103,15 @@ class Cancelled(StudioError):
     def __init__(self, message: str = "Cancelled.", hint: str = "", *, where: str = "") -> None:
         super().__init__(message, hint, where=where)
 
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Self:
+        """Even one without a word."""
+        return cls(data.get("message", ""), data.get("hint", ""), where=data.get("where", ""))
 
-_BY_CODE: dict[str, type[StudioError]] = {
-    cls.code: cls
-    for cls in (StudioError, BadInput, NotFound, Conflict, NoSpace, ModelFileError, Unavailable, InUse, Cancelled)
-}
 
-
-def from_dict(data: dict[str, str]) -> StudioError:
-    """The error that `StudioError.to_dict` described; an unknown code becomes a plain StudioError."""
-    cls = _BY_CODE.get(data.get("code", ""), StudioError)
-    return cls(data.get("message", ""), data.get("hint", ""), where=data.get("where", ""))
+def from_dict(data: dict[str, Any]) -> StudioError:
+    """The error that `StudioError.to_dict` described; a code that no class here has becomes a plain StudioError."""
+    return _BY_CODE.get(data.get("code", ""), StudioError).of(data)
 
 
 def is_no_space(err: BaseException) -> bool:

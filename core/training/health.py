@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from core.errors import StudioError
 
@@ -30,6 +30,15 @@ class OutOfMemory(StudioError):
         super().__init__(message, hint, where=where)
         self.offer = offer
         """{"batch_size", "accumulate"} to resume with; None where a batch is a single clip already."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """With `offer`, so that it comes through from a rank or a cluster."""
+        return {**super().to_dict(), "offer": self.offer}
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Self:
+        """With its offer."""
+        return cls(data.get("message", ""), data.get("hint", ""), where=data.get("where", ""), offer=data.get("offer"))
 
 
 @dataclass
@@ -78,8 +87,8 @@ def smaller(batch_size: int, accumulate: int) -> dict[str, int] | None:
     return None
 
 
-def explain_memory(step: int, saved_step: int | None, batch_size: int, accumulate: int, where: str) -> OutOfMemory:
-    """The error for a step that did not fit, with the way out."""
+def explain_memory(what: str, saved_step: int | None, batch_size: int, accumulate: int, where: str) -> OutOfMemory:
+    """The error for something that did not fit, with the way out. `what`: "Step 7" or "Saving step 7"."""
     kept = f"The checkpoint of step {saved_step} is good." if saved_step else "No checkpoint was saved yet."
     offer = smaller(batch_size, accumulate)
     if offer is None:
@@ -89,6 +98,4 @@ def explain_memory(step: int, saved_step: int | None, batch_size: int, accumulat
             f"Resume with a batch size of {offer['batch_size']} and {offer['accumulate']} accumulated batches a step: "
             "it learns the same and needs about half the memory. Or close other programs that use it."
         )
-    return OutOfMemory(
-        f"Step {step + 1} ran out of memory with batches of {batch_size}. {kept}", hint, where=where, offer=offer
-    )
+    return OutOfMemory(f"{what} ran out of memory with batches of {batch_size}. {kept}", hint, where=where, offer=offer)

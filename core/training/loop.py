@@ -7,7 +7,7 @@ full, and ends a run that diverges or does not fit into the memory with the last
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
@@ -151,7 +151,6 @@ class Loop(Generic[B]):
             note = f"The folder of the run was deleted before step {self.step}; what had been logged is gone."
             self.info.notes.append(note)
         self.info.step = self.step
-        state, tensors = self._state()
 
         def write() -> None:
             generations.save_generation(self.run.checkpoints, self.step, tensors, state, self.about)
@@ -160,8 +159,10 @@ class Loop(Generic[B]):
             if self._listen is not None and self.options.keep_light:
                 self._listen(self.step)
 
-        if not patiently(write, self.run, self.info, ctx):
-            return False
+        with self._in_memory(f"Saving step {self.step}"):
+            state, tensors = self._state()
+            if not patiently(write, self.run, self.info, ctx):
+                return False
         self.info.save_s = round(time.monotonic() - began, 3)
         self._keeper.prune(self.info)
         return True
@@ -202,7 +203,7 @@ class Loop(Generic[B]):
 
         Raises:
             Diverged: a loss or gradient is not a number, or has exploded; the last good generation is on disk.
-            OutOfMemory: a step does not fit; the error offers smaller batches.
+            OutOfMemory: a step, a probe or a save does not fit; the error offers smaller batches.
         """
         self._pace.begin(self.step)
         stopped = False
@@ -238,15 +239,8 @@ class Loop(Generic[B]):
         window, began = self.by.window, time.monotonic()
         parts = [(index, batch.to(self.device)) for index, batch in zip(stream.parts, stream.next(), strict=True)]
         window.data_s += time.monotonic() - began
-        try:
+        with self._in_memory(f"Step {self.step + 1}"):
             self.learn(parts)
-        except (RuntimeError, MemoryError) as err:
-            if not is_out_of_memory(err):
-                raise
-            batch_size = self.batches.batch_size // (self.options.accumulate * self.ranks.count)
-            raise explain_memory(
-                self.step, self.info.saved_step, batch_size, self.options.accumulate, str(self.run.path)
-            ) from err
         self.step += 1
         self._epoch, self._place = stream.epoch, stream.place
         spent = time.monotonic() - began
@@ -287,11 +281,24 @@ class Loop(Generic[B]):
             self.info.saved_step = self.step
         return True
 
+    @contextlib.contextmanager
+    def _in_memory(self, what: str) -> Iterator[None]:
+        """Raises OutOfMemory, with an offer, where the body does not fit. `what`: what it does, in words."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as err:
+            if not is_out_of_memory(err):
+                raise
+            batch_size = self.batches.batch_size // (self.options.accumulate * self.ranks.count)
+            accumulate = self.options.accumulate
+            raise explain_memory(what, self.info.saved_step, batch_size, accumulate, str(self.run.path)) from err
+
     def _measure(self, probe: Callable[[int, MetricsLog], float], metrics: MetricsLog, saved: bool) -> None:
         for module in self.learner.modules.values():
             module.eval()
         # A renderer that draws from the default generators must not change what training draws next.
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+        forked = torch.random.fork_rng([self.device] if self.device.type == "cuda" else [])
+        with forked, self._in_memory(f"Rendering the probes of step {self.step}"):
             value = probe(self.step, metrics)
         for module in self.learner.modules.values():
             module.train()

@@ -81,12 +81,6 @@ def ask_fresh_process(module: str, arguments: list[str], what: str, timeout_s: f
             "Look into the log of the job.",
         ) from err
     if "error" in said:
-        raise _error_of(said["error"])
+        raise from_dict(said["error"])
     result: dict[str, Any] = said["render"]
     return result
-
-
-def _error_of(data: dict[str, str]) -> StudioError:
-    if data["code"] == BadRender.code:
-        return BadRender(data["message"], data["hint"], where=data["where"])
-    return from_dict(data)

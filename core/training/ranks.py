@@ -24,6 +24,7 @@ from core import device
 from core.errors import BadInput, Cancelled, StudioError, from_dict
 from core.jobs.failures import ended_how
 from core.paths import REPO_ROOT
+from core.training.health import OutOfMemory
 from core.training.options import RunOptions
 from core.training.runs import Run
 from core.training.session import HANDED_OVER, begin
@@ -107,12 +108,12 @@ def train(params: dict[str, Any], ctx: "JobContext", model: type[RunOptions]) ->
 
 
 def note_end(run: Run, err: StudioError) -> None:
-    """Note a failure in run.json where the process that trained could not, or only knew that others were gone."""
+    """Note a failure in run.json: the process that trained could not, or only knew that others were gone."""
     info = run.read()
-    if isinstance(err, RankLost) or info.state in ("preparing", "running"):
-        info.state, info.error, info.pid, info.pid_started = "failed", err.to_dict(), None, None
-        with contextlib.suppress(StudioError):
-            run.write(info)
+    info.state, info.error, info.pid, info.pid_started = "failed", err.to_dict(), None, None
+    info.offer = err.offer if isinstance(err, OutOfMemory) else None
+    with contextlib.suppress(StudioError):
+        run.write(info)
 
 
 class _Group:
@@ -187,7 +188,7 @@ class _Group:
         return self._outcome(lost)
 
     def _outcome(self, lost: _Rank | None) -> dict[str, Any]:
-        for rank in self._ranks:
+        for rank in ([lost] if lost else []) + self._ranks:  # what the first that ended says is the cause
             if "error" in rank.answer:
                 raise from_dict(rank.answer["error"])
         first = self._ranks[0]

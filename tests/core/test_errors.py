@@ -23,6 +23,24 @@ def test_json_form_and_back(cls: type[StudioError]) -> None:
     assert str(err) == "song.wav is empty. Choose another."
 
 
+class Late(errors.Unavailable):
+    code = "late in a test"
+
+
+class Counted(StudioError):
+    code = "counted in a test"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} are too many.")
+
+
+def test_a_class_defined_anywhere_comes_back_as_itself() -> None:
+    assert type(from_dict(Late("m", "h", where="w").to_dict())) is Late
+    # One that is made of something else than words cannot be made again: its words remain.
+    back = from_dict(Counted(7).to_dict())
+    assert (type(back), back.message) == (StudioError, "7 are too many.")
+
+
 def test_codes_differ_and_an_unknown_one_is_still_an_error() -> None:
     codes = [cls.code for cls in FAMILY]
     assert len(set(codes)) == len(codes)

@@ -1,5 +1,6 @@
 """A step that cannot go on says why, and what would."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from core.engines.sovits.dataset import Example
 from core.engines.sovits.recipe import Losses
+from core.errors import from_dict
 from core.training import generations
-from core.training.health import Diverged, LossGuard, OutOfMemory, is_out_of_memory, smaller
+from core.training.health import Diverged, LossGuard, OutOfMemory, explain_memory, is_out_of_memory, smaller
 from core.training.runs import create_run
 from tests.training.trainers import fit, options_for, recipe_for, trainer_for
 
@@ -67,6 +69,38 @@ def test_a_step_that_does_not_fit_offers_a_smaller_batch(tmp_path: Path, three_c
     assert "batch size of 3" in caught.value.hint
     assert "step 2 is good" in caught.value.message
     assert generations.load_newest(trainer.run.checkpoints)[0].step == 2  # type: ignore[union-attr]
+
+
+def test_a_probe_or_a_save_that_does_not_fit_is_told_like_a_step(
+    tmp_path: Path, three_clips: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = options_for("lite", steps=6, batch_size=4, probe_every_steps=4)
+    trainer = trainer_for(create_run(tmp_path, "probe", "v", "lite"), options, three_clips)
+
+    def greedy(*_: object) -> float:
+        return float(torch.empty(1 << 50)[0])
+
+    trainer._probe = greedy
+    with pytest.raises(OutOfMemory, match=r"Rendering the probes of step 4 ran out.*step 2 is good") as caught:
+        fit(trainer)
+    assert caught.value.offer == {"batch_size": 2, "accumulate": 2}
+
+    trainer = trainer_for(create_run(tmp_path, "save", "v", "lite"), options, three_clips)
+    save = generations.save_generation
+    monkeypatch.setattr(
+        generations, "save_generation", lambda at, step, *rest: save(at, step, *rest) if step < 4 else greedy()
+    )
+    with pytest.raises(OutOfMemory, match=r"Saving step 4 ran out.*step 2 is good"):
+        fit(trainer)
+    assert generations.load_newest(trainer.run.checkpoints)[0].step == 2  # type: ignore[union-attr]
+
+
+def test_what_went_wrong_comes_through_from_another_process() -> None:
+    err = explain_memory("Step 7", 6, 8, 1, "run")
+    back = from_dict(json.loads(json.dumps(err.to_dict())))
+    assert isinstance(back, OutOfMemory)
+    assert (back.offer, back.to_dict()) == ({"batch_size": 4, "accumulate": 2}, err.to_dict())
+    assert type(from_dict(Diverged("m", "h").to_dict())) is Diverged
 
 
 @given(batch_size=st.integers(1, 200), accumulate=st.integers(1, 20))
