@@ -89,7 +89,16 @@ def _spec(root: Path, data: Path, pitch: str, ctx: "JobContext") -> FeatureSpec 
 
 
 def _take(store: "VoiceStore", speaker: Path, spec: FeatureSpec | None, ctx: "JobContext") -> dict[str, Any]:
+    """One speaker as a new voice; after an error or a cancel the voice is gone again."""
     voice = store.create(speaker.name)
+    try:
+        return _fill(voice, speaker, spec, ctx)
+    except BaseException:
+        shutil.rmtree(voice.path, ignore_errors=True)
+        raise
+
+
+def _fill(voice: "Voice", speaker: Path, spec: FeatureSpec | None, ctx: "JobContext") -> dict[str, Any]:
     clips: list[Clip] = []
     skipped: list[dict[str, str]] = []
     n_features = 0

@@ -14,7 +14,7 @@ from core.dataset.voices import VoiceStore
 from core.engines.sovits.config import load_config
 from core.engines.sovits.layout_read import run_import
 from core.engines.sovits.layout_write import run_export
-from core.errors import Conflict, ModelFileError, NotFound
+from core.errors import Cancelled, Conflict, ModelFileError, NotFound
 from core.features import cache
 from core.jobs.context import ForegroundContext
 from core.models.npy_file import read_npy
@@ -95,6 +95,16 @@ def test_a_set_of_an_encoder_that_is_not_here_comes_without_features(settings: S
     (result,) = run_import({"folder": str(tmp_path / "a")}, ForegroundContext(settings))["voices"]
     assert (result["clips"], result["features"]) == (4, 0)
     assert result["skipped"][0]["name"] == "broken.wav"
+
+
+def test_a_cancelled_import_leaves_no_voice(settings: Settings, tmp_path: Path) -> None:
+    make_voice(settings, "ann", n_clips=4, seconds=0.4)
+    export(settings, tmp_path / "a")
+    VoiceStore(settings.voices_dir).delete("ann")
+    ctx = ForegroundContext(settings, lambda _, message: "clip1" in message and ctx.request_cancel())
+    with pytest.raises(Cancelled):
+        run_import({"folder": str(tmp_path / "a")}, ctx)
+    assert VoiceStore(settings.voices_dir).list() == []
 
 
 class _Hostile:
