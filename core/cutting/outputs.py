@@ -40,14 +40,14 @@ class FolderTarget:
             together.recover(folder)
             self._there = existing(folder, append=options.append)
         except OSError as err:
-            raise _explained(err, folder) from err
+            raise explained(err, folder) from err
         self._work = together.work_folder(folder)
 
     def __enter__(self) -> "FolderTarget":
         try:
             self._work.mkdir(parents=True)
         except OSError as err:
-            raise _explained(err, self.folder) from err
+            raise explained(err, self.folder) from err
         atomic.sweep(self.folder)
         return self
 
@@ -69,7 +69,7 @@ class FolderTarget:
         try:
             path.write_bytes(wav_bytes(audio, self._options.sample_rate))
         except OSError as err:
-            raise _explained(err, path) from err
+            raise explained(err, path) from err
         duration = round(audio.size / self._options.sample_rate, 4)
         return {"temp": path, "duration": duration, "cue": cue, "plan": cut.plan}
 
@@ -96,7 +96,7 @@ class FolderTarget:
             moves += self._texts(rows, lists, report)
             together.place(self.folder, self._work, moves)
         except OSError as err:
-            raise _explained(err, self.folder) from err
+            raise explained(err, self.folder) from err
         old = self._there.rows
         lengths = [row.get("duration") for row in [*old, *rows]]  # lines of other tools may hold anything
         total = sum(length for length in lengths if isinstance(length, int | float) and 0 <= length < _LONGEST_S)
@@ -166,7 +166,8 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _explained(err: OSError, path: Path) -> StudioError:
+def explained(err: OSError, path: Path) -> StudioError:
+    """What to tell of a file or folder that cannot be written."""
     if is_no_space(err):
         return no_space(err, None, path)
     return BadInput(f"{path} cannot be written: {err.strerror or err}.", "Choose another folder.", where=str(path))

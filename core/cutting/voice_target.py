@@ -1,11 +1,11 @@
 """A cutting into a voice: clips with text in its table, measured and judged, so that training takes them."""
 
+import contextlib
 import hashlib
 import itertools
 import json
 import math
 import os
-import re
 import shutil
 import threading
 from collections.abc import Sequence
@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from core import atomic
+from core.cutting import together
 from core.cutting.cutter import Cut, padded
 from core.cutting.options import CutOptions
-from core.cutting.outputs import LIST, SOVITS, link_or_copy, list_line
+from core.cutting.outputs import explained
+from core.cutting.voice_lists import lists_with
 from core.dataset.clips import SILENCE_DB, SILENCE_LUFS, Clip, ClipTable, Verdict
 from core.dataset.importing import file_sha256
 from core.dataset.manifest import manifest_path
@@ -28,7 +30,6 @@ from core.subtitles.cue import Cue
 
 _ID_CHARS = 16
 _STEM_CHARS = 40
-_OURS = re.compile(r".+_[0-9a-f]{16}\.wav")
 _RESERVE_BYTES = 64 << 20
 
 
@@ -127,6 +128,8 @@ class VoiceTarget:
             clipped_fraction=round(quality.clipped_fraction, 6),
             sha256=digest,
             text=cue.text,
+            speaker=self._options.speaker or cue.speaker,
+            language=self._options.language,
             verdict=verdict,
             reasons=reasons,
         )
@@ -137,32 +140,19 @@ class VoiceTarget:
         person's verdicts stay with clips whose audio is the same. Raises NoSpace, Conflict."""
         from core.dataset.verdict import recording_is_narrow
 
-        for path in self._new:
-            atomic.fsync_file(path)
         clips = list({item["clip"].id: item["clip"] for item in made}.values())
         if recording_is_narrow([item["bandwidth_hz"] for item in made]):
             clips = [_narrow(clip) for clip in clips]
-        before: list[Clip] = []
-
-        def change(current: list[Clip]) -> list[Clip]:
-            before.extend(current)
-            return self._merged(clips, current)
-
         by_position = {entry["position"]: entry for entry in report["cues"]}
         for item in made:
             by_position[item["plan"].position]["audio"] = str(self._voice.path.resolve() / item["clip"].audio)
         path = self._voice.transcripts / f"{safe_name(Path(self._source).stem, 'recording')}.cuts.json"
-        with atomic.file(path) as temp:  # the report needs space: it is on the disk before the table changes
-            temp.write_text(json.dumps(report, ensure_ascii=False, allow_nan=False), "utf-8")
-            atomic.fsync_file(temp)
-            listed = self._table.update(change)
-            self._new = []
+        before, listed, lists = self._listed(clips, path, report)
         here = [clip for clip in listed if clip.id in {made.id for made in clips}]
         kept = {clip.audio for clip in listed}
         for clip in before:
             if clip.audio not in kept:
                 (self._voice.path / clip.audio).unlink(missing_ok=True)
-        lists = self._lists([clip for clip in listed if clip.verdict == "accepted"])
         counts = {v: sum(clip.verdict == v for clip in here) for v in ("accepted", "review", "rejected")}
         return {
             "voice": self._voice.name,
@@ -173,29 +163,33 @@ class VoiceTarget:
             **counts,
         }
 
-    def _lists(self, clips: Sequence[Clip]) -> dict[str, str | None]:
-        """What other studios read, beside the voice's manifest, of all its accepted clips: their paths."""
-        root, speaker = self._voice.path.resolve(), self._options.speaker or self._voice.name
-        made: dict[str, str | None] = {"list": None, "sovits": None}
-        if self._options.gpt_sovits:
-            rows = [
-                {"audio": str(root / clip.audio), "text": clip.text, "language": self._options.language}
-                for clip in clips
-            ]
-            made["list"] = str(root / LIST)
-            atomic.write_text(root / LIST, "".join(list_line(row, speaker) + "\n" for row in rows))
-        if self._options.sovits:
-            folder = root / SOVITS / safe_name(speaker, "speaker")
-            folder.mkdir(parents=True, exist_ok=True)
-            wanted = {Path(clip.audio).name: root / clip.audio for clip in clips}
-            there = {path.name for path in folder.iterdir()}
-            for name in sorted(there - set(wanted)):
-                if _OURS.fullmatch(name):  # a clip of an earlier cutting; whatever else lies there is not ours
-                    (folder / name).unlink()
-            for name in sorted(set(wanted) - there):
-                link_or_copy(wanted[name], folder / name)
-            made["sovits"] = str(folder)
-        return made
+    def _listed(
+        self, clips: list[Clip], path: Path, report: dict[str, Any]
+    ) -> tuple[list[Clip], list[Clip], dict[str, str | None]]:
+        """Change the table, with the report and what other studios read: (the clips before, after, what was made).
+
+        All that needs space is on the disk before the table changes, and takes its place after it by renames.
+        """
+        before: list[Clip] = []
+        lists: dict[str, str | None] = {}
+        try:
+            with contextlib.ExitStack() as places:
+                together.sync(self._new)
+                temp = places.enter_context(atomic.file(path))
+                temp.write_text(json.dumps(report, ensure_ascii=False, allow_nan=False), "utf-8")
+                atomic.fsync_file(temp)
+
+                def change(current: list[Clip]) -> list[Clip]:
+                    before.extend(current)
+                    merged = self._merged(clips, current)
+                    lists.update(places.enter_context(lists_with(self._voice, merged, self._options)))
+                    return merged
+
+                listed = self._table.update(change)
+                self._new = []
+        except OSError as err:
+            raise explained(err, self._voice.path) from err
+        return before, listed, lists
 
     def _merged(self, clips: list[Clip], current: list[Clip]) -> list[Clip]:
         same = {clip.sha256: clip for clip in current}

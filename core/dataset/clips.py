@@ -33,7 +33,8 @@ class Clip:
     `audio`: path relative to the voice's folder. `source`: its recording, relative to `raw_audio`; `start_s`, `end_s`
     the place in it. `lufs`, `peak_db` (dBFS), `snr_db` and `clipped_fraction` (0..1) describe the recording there,
     before its level was changed. `sha256`: of the audio file. `reasons`: codes of `core.dataset.verdict.REASONS`.
-    `by_user`: the verdict is a person's, not the figures'.
+    `by_user`: the verdict is a person's, not the figures'. `speaker`, `language` (a code like "zh"): empty where nobody
+    said so.
     """
 
     id: str
@@ -51,6 +52,8 @@ class Clip:
     verdict: Verdict = "accepted"
     reasons: list[str] = field(default_factory=list)
     by_user: bool = False
+    speaker: str = ""
+    language: str = ""
 
 
 _ADAPTER = TypeAdapter(Clip)
@@ -121,11 +124,11 @@ class ClipTable:
         return self.update(change)
 
     def _write(self, clips: Sequence[Clip]) -> None:
-        from core.dataset.manifest import write_manifest
+        from core.dataset.manifest import manifest_with
 
         lines = [json.dumps(asdict(clip), ensure_ascii=False, allow_nan=False) for clip in clips]
-        atomic.write_text(self.path, "".join(line + "\n" for line in lines))
-        write_manifest(self.voice, clips)
+        with manifest_with(self.voice, clips):
+            atomic.write_text(self.path, "".join(line + "\n" for line in lines))
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

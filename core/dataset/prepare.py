@@ -247,7 +247,7 @@ def _merged(made: list[Clip], current: list[Clip], kept_sources: set[str]) -> li
     for clip in made:
         was = before.get(clip.sha256)
         if was is not None:
-            clip = replace(clip, text=clip.text or was.text)
+            clip = replace(clip, text=clip.text or was.text, speaker=was.speaker, language=was.language)
             if was.by_user:
                 clip = replace(clip, verdict=was.verdict, by_user=True)
         clips.append(clip)
