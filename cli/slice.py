@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from cli.common import add_command, add_set, given, known_voice, named_path, open_studio, parse_set, run_job
+from cli.common import UsageError, add_command, add_set, given, known_voice, named_path, open_studio, parse_set, run_job
 from cli.output import Output
 
 _OPTIONS = ("buffer_ms", "silence_ms", "vad_threshold", "sample_rate", "language", "speaker")
@@ -28,6 +28,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--sample-rate", type=int, metavar="HZ", help="rate of the clips, Hz (default: 44100)")
     parser.add_argument("--append", action="store_true", help="go on with the numbers of the dataset in the folder")
     parser.add_argument("--merge", action="store_true", help="join cues to whole sentences first, by the rules")
+    parser.add_argument("--glossary", type=Path, metavar="FILE", help="with --merge: names and terms, see clean-subs")
     parser.add_argument("--fix-timing", action="store_true", help="correct an offset or a drift, if one is found")
     parser.add_argument("--sovits", action="store_true", help="also lay out dataset_raw/<speaker> for so-vits-svc")
     parser.add_argument("--use-original", action="store_true", help="with --voice: not its cleaned copy")
@@ -41,6 +42,14 @@ def run(options: argparse.Namespace, out: Output) -> dict[str, Any]:
     """Cut."""
     studio = open_studio(options)
     chosen = {**given(options, *_OPTIONS), **{name: True for name in _SWITCHES if getattr(options, name)}}
+    if options.glossary:
+        from core.subtitles.recognition import read_glossary
+
+        if not options.merge:
+            raise UsageError(
+                "argument --glossary: needs --merge", "usage: app.py slice AUDIO SUBS --merge --glossary FILE"
+            )
+        chosen["glossary"] = read_glossary(options.glossary)
     params: dict[str, Any] = {
         "audio": str(options.audio.resolve()),
         "subs": str(options.subs.resolve()),

@@ -238,6 +238,8 @@ class CuttingDesk:
 
         Raises BadInput (options, no cues), Conflict (a training reads the clips, or a cutting is under way), NoSpace.
         """
+        if options.get("merge"):
+            options = {"glossary": self.glossary(voice).splitlines(), **options}
         parse_cut_options(dict(options))
         for kind in ("train", "slice"):
             self._refuse_while_busy(voice, kind)

@@ -20,6 +20,9 @@ class CutOptions(BaseModel):
     sample_rate: int = Field(44100, ge=8000, le=192000, description="sample rate of the clips, Hz")
     append: bool = Field(False, description="go on with the numbers of the dataset that is in the folder")
     merge: bool = Field(False, description="join cues to whole sentences first, by the rules")
+    glossary: list[str] = Field(
+        default=[], max_length=2000, description="with merge: names and terms as they are spelled, or wrong = right"
+    )
     fix_timing: bool = Field(False, description="correct an offset or a drift of the subtitles, if one is found")
     use_original: bool = Field(False, description="cut a voice's recording as imported, although it was cleaned")
     language: Language = Field("", description="language of the text; empty: told from its script, clip by clip")

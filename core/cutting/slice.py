@@ -113,12 +113,13 @@ def _file(params: dict[str, Any], name: str) -> Path:
 def _cues(subs: Path, options: CutOptions) -> tuple[list[Cue], list[dict[str, Any]]]:
     """The cues to cut and the parser's findings, whose `cue` is the place in that list."""
     from core.subtitles.merge import merge_with_spans
+    from core.subtitles.options import MergeOptions
     from core.subtitles.parse import read
 
     parsed = read(subs)
     cues, findings = parsed.cues, parsed.findings
     if options.merge and cues:
-        merged = merge_with_spans(cues)
+        merged = merge_with_spans(cues, MergeOptions(glossary=options.glossary))
         place = {old: new for new, (low, high) in enumerate(merged.spans) for old in range(low, high + 1)}
         moved = [Finding(f.line, None if f.cue is None else place.get(f.cue), f.code, f.message) for f in findings]
         cues, findings = merged.cues, [*moved, *merged.findings]

@@ -48,6 +48,19 @@ def test_no_such_voice_or_file(speech: Path, subs: Path, workspace: Path, capfd:
     assert "no.wav" in capfd.readouterr().err
 
 
+def test_a_glossary_mends_what_is_merged(
+    speech: Path, subs: Path, workspace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terms = workspace / "terms.txt"
+    terms.write_text("Sentence 1 = Phrase 1\n", "utf-8")
+    words = ["slice", str(speech), str(subs), "--out", str(workspace / "o"), "--glossary", str(terms)]
+    words += ["--workspace", str(workspace), "--sample-rate", "16000"]
+    assert main(words) == 2
+    assert "--merge" in capfd.readouterr().err
+    assert main([*words, "--merge"]) == 0, capfd.readouterr().err
+    assert "Phrase 1." in (workspace / "o" / "train.jsonl").read_text("utf-8")
+
+
 @pytest.mark.parametrize("language", ["zh", "ja", "ko", "yue"])
 def test_the_language_is_the_recordings_not_the_pages(
     language: str, speech: Path, subs: Path, workspace: Path, capfd: pytest.CaptureFixture[str]

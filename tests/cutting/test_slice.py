@@ -192,6 +192,13 @@ def test_merged_cues_become_longer_clips(talk: Talk, subs: Path, cut: Any, tmp_p
     assert all(f"Sentence {n}." in texts for n in range(1, 10))
 
 
+def test_the_glossary_is_used_where_cues_are_merged(subs: Path, cut: Any, tmp_path: Path) -> None:
+    cut(subs, tmp_path / "out", merge=True, glossary=["Sentence 3 = Phrase 3"])
+    texts = " ".join(row["text"] for row in manifest_of(tmp_path / "out"))
+    assert "Phrase 3." in texts
+    assert "Sentence 3" not in texts
+
+
 def test_appending_goes_on_and_overwrites_nothing(subs: Path, cut: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
     cut(subs, out)
