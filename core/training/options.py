@@ -1,5 +1,6 @@
 """What a person chooses for a training run. Light: no torch here, the page and the command line import it."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -23,6 +24,9 @@ class RunOptions(BaseModel):
         *("keep", "keep_every_steps", "keep_light"),
     )
     """Options that a run may go on with another value of; all others are what the run is."""
+
+    unused: ClassVar[Mapping[str, str]] = {}
+    """Options that mean nothing to the engine, and why in words: they are refused, and the form does not ask."""
 
     engine: str
     voice: str = ""
@@ -74,9 +78,12 @@ class RunOptions(BaseModel):
     """Name of a run to go on with; every option but those of `may_change` is then taken from that run."""
 
     @model_validator(mode="after")
-    def _names_a_voice(self) -> Self:
+    def _says_what_it_needs(self) -> Self:
         if not self.voice and not self.resume:
             raise ValueError("choose a voice to train")
+        for name, why in self.unused.items():
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is not used here: {why}")
         return self
 
 

@@ -40,6 +40,13 @@ def test_every_engine_is_whole(name: str) -> None:
     assert all((root / folder).is_dir() for folder in engine.code)
 
 
+@pytest.mark.parametrize("name", ["sovits-kmeans", "sovits-index"])
+@pytest.mark.parametrize("asked", [{"ranks": 2}, {"devices": "0,1"}, {"init_from": "G_0.pth"}])
+def test_what_an_engine_has_no_use_for_is_refused_in_words(name: str, asked: dict[str, object]) -> None:
+    with pytest.raises(BadInput, match=f"{next(iter(asked))} is not used here: "):
+        engines.options_of({"voice": "v", "engine": name, **asked})
+
+
 def test_a_resume_goes_to_the_engine_of_its_run(settings: Settings) -> None:
     create_run(settings.runs, "r", "v", "lite").write(RunInfo("r", "v", "lite", "e", options={"engine": "teapot"}))
     with pytest.raises(BadInput, match="teapot"):

@@ -70,6 +70,14 @@ def test_types_bounds_and_choices_come_from_the_options() -> None:
     assert not set(forms.NOT_ASKED) & set(found)
 
 
+@pytest.mark.parametrize("engine", engines.ENGINES)
+def test_what_an_engine_refuses_is_not_asked(engine: str) -> None:
+    refused = {"sovits-kmeans": {"ranks", "devices", "init_from"}, "voxcpm": {"init_from"}}.get(engine, set())
+    names = {one.name for one in fields_of(engine)}
+    assert not refused & names
+    assert refused or {"ranks", "init_from"} <= names or engine == "sovits-index"
+
+
 def test_what_the_form_says_is_what_the_engine_takes(form: Form) -> None:
     said = form.options([one.value for one in form.components])
     options = engines.options_of({**said, "voice": "v"})

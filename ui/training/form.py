@@ -74,7 +74,8 @@ def fields_of(engine: str) -> tuple[Field, ...]:
     from core.training.options import RunOptions
 
     model = engines.options_class(engine)
-    drawn = [_field(name, info) for name, info in model.model_fields.items() if name not in NOT_ASKED]
+    drawn = [_field(name, info) for name, info in model.model_fields.items()
+             if name not in NOT_ASKED and name not in model.unused]
     found = [one for one in drawn if one is not None]
     # An empty name out of a registry: the engine has no use for it.
     found = [one for one in found if not (one.name in REGISTRIES and one.default == "")]
@@ -189,7 +190,8 @@ class Form:
                 drawn.append(gr.update(visible=False))
                 continue
             value = options.get(one.name, self._default(engine, one))
-            more = {"minimum": one.low, "maximum": one.high} if one.kind in ("whole", "number") else {}
+            bounded = one.kind in ("whole", "number")
+            more: dict[str, Any] = {"minimum": one.low, "maximum": one.high} if bounded else {}
             drawn.append(gr.update(value="" if one.kind == "words" and value is None else value, visible=True, **more))
         preset = next(one for one in mine.values() if one.name == "preset")
         chosen = str(options.get("preset") or self._default(engine, preset))

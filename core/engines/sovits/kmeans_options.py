@@ -2,7 +2,8 @@
 model. Light: no torch here.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,8 +22,17 @@ class BesideOptions(RunOptions):
     keep_light: int = Field(default=0, ge=0, le=1000)
 
 
+_ALONE = {
+    "ranks": "one process does it in minutes, several would do the same work",
+    "devices": "one process does it in minutes, on the device of the settings",
+    "init_from": "it is made of the voice's own recordings alone",
+}
+
+
 class KmeansOptions(BesideOptions):
     """Settings of a run that finds k-means centres of a voice's units."""
+
+    unused: ClassVar[Mapping[str, str]] = _ALONE
 
     engine: Literal["sovits-kmeans"] = "sovits-kmeans"
     preset: Literal["kmeans"] = "kmeans"
@@ -35,6 +45,8 @@ class KmeansOptions(BesideOptions):
 
 class IndexOptions(BesideOptions):
     """Settings of a run that collects a voice's units for retrieval."""
+
+    unused: ClassVar[Mapping[str, str]] = _ALONE
 
     engine: Literal["sovits-index"] = "sovits-index"
     preset: Literal["index"] = "index"

@@ -1,5 +1,6 @@
 """What a person chooses for a fine-tuning of VoxCPM, and the YAML of the package's script as such choices. Light."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -47,6 +48,8 @@ class VoxTrainOptions(RunOptions):
         *RunOptions.may_change,
         *("max_batch_tokens", "gradient_checkpointing", "num_workers", "max_grad_norm"),
     )
+
+    unused: ClassVar[Mapping[str, str]] = {"init_from": "`base` is the model to start from"}
 
     engine: Literal["voxcpm"] = "voxcpm"
     preset: Literal["full", "lora"] = "lora"
@@ -104,8 +107,6 @@ class VoxTrainOptions(RunOptions):
     def _agree(self) -> Self:
         if self.lora is not None and self.preset != "lora":
             raise ValueError("lora settings are given, but the preset is full")
-        if self.init_from:
-            raise ValueError("init_from is not used here: `base` is the model to start from")
         if not (self.lambda_diff or self.lambda_stop):
             raise ValueError("lambda_diff and lambda_stop are both 0: nothing is learnt")
         return self
