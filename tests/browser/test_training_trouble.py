@@ -2,6 +2,7 @@
 worker, a damaged checkpoint, too little memory, a loss that is no number. The disk and the memory are the worker's own
 limits, set from outside while it runs."""
 
+import dataclasses
 import json
 import os
 import resource
@@ -11,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 
@@ -198,8 +198,7 @@ def test_too_little_memory_is_explained_and_the_offer_taken(page: Any, studio: H
 
 
 def test_a_loss_that_is_no_number_stops_at_the_last_good_checkpoint(page: Any, studio: Held, do: Any) -> None:
-    from safetensors import safe_open
-    from safetensors.numpy import load_file, save_file
+    from core.features import cache
 
     do.open(page, studio.url, "training")
     start(page, SMALL)
@@ -207,12 +206,12 @@ def test_a_loss_that_is_no_number_stops_at_the_last_good_checkpoint(page: Any, s
     page.click("#train-stop")
     badge(page, "stopped")
     saved = studio.run()["saved_step"]
-    # What the run reads from now on is no number: a disk that lost its bits would do the same.
-    for path in (studio.served.workspace / "cache" / "features").glob("*/*.safetensors"):
-        with safe_open(path, "np") as file:
-            about = file.metadata()
-        save_file({name: value * np.nan if name == "units" else value for name, value in load_file(path).items()},
-                  path, about)
+    # What the run reads from now on is no number, and nothing but training can tell.
+    features = studio.served.workspace / "cache" / "features"
+    for path in features.glob("*/*.safetensors"):
+        spec = cache.FeatureSpec(**json.loads((path.parent / "spec.json").read_text("utf-8")))
+        sound = cache.load(path)
+        cache.keep(features, spec, path.stem, dataclasses.replace(sound, units=sound.units * float("nan")))
     page.click("#run-head [data-act=resume]")
     problem = page.locator("#run-head [role=alert]", has_text="Training stopped near step")
     problem.wait_for()
