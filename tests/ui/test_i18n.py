@@ -18,7 +18,7 @@ UI = Path(__file__).resolve().parents[2] / "ui"
 DYNAMIC = ("state.", "job.", "error.", "js.", "reason.", "check.", "nav.", "training.opt_", "training.about_", "training.engine_",
            "home.step_", "home.next_", "theme.", "clip.", "run.", "jobs.", "settings.", "training.plot_", "cut.only_",
            "cut.rate_", "clean.", "language.", "limit.", "cleaning.", "quality.", "said.", "speech.", "models.kind.",
-           "models.info.", "models.col_", "models.present", "models.partial", "models.absent")
+           "models.info.", "models.as_", "models.col_", "models.present", "models.partial", "models.absent")
 
 
 def tables() -> dict[str, dict[str, str]]:

@@ -23,7 +23,8 @@ def catalogue_html(t: "Texts", entries: "list[tuple[Presence, int]]") -> str:
         size = t("models.in_package") if not entry.size_bytes else megabytes(taken or entry.size_bytes)
         how = ""
         if found.state != "present":
-            missing = f'<p>{esc(t("models.missing", files=", ".join(found.missing)))}</p>' if found.state == "partial" else ""
+            lacks = t("models.missing", files=", ".join(found.missing))
+            missing = f"<p>{esc(lacks)}</p>" if found.state == "partial" else ""
             checksum = f"<p><code>sha256 {esc(entry.sha256)}</code></p>" if entry.sha256 else ""
             how = (f'<details class="ts-how"><summary>{esc(t("models.how"))}</summary>{missing}'
                    f"<p>{esc(entry.origin)}</p><p>{esc(entry.by_hand)}</p>{checksum}</details>")

@@ -13,7 +13,8 @@ def found_html(t: "Texts", job: "Job | None") -> str:
     """The result of the newest import or look; before the first one what to do."""
     result = job.result if job is not None and job.state == "completed" else None
     if not result:
-        return f'<div class="ts-empty-box"><p>{esc(t("models.nothing"))}</p><p>{esc(t("models.nothing_next"))}</p></div>'
+        said, then = esc(t("models.nothing")), esc(t("models.nothing_next"))
+        return f'<div class="ts-empty-box"><p>{said}</p><p>{then}</p></div>'
     looked = bool(result.get("looked"))
     head = t("models.looked" if looked else "models.did", n=len(result["files"]))
     return (f'<div class="ts-note-box" role="status"><p>{esc(head)}</p></div>'
@@ -50,8 +51,9 @@ def files_html(t: "Texts", result: dict[str, Any]) -> str:
             mark = badge(t("models.fitted"), "warn") if file["problem"] else badge(t("models.good"), "ok")
         more = "".join(f"<div>{esc(line)}</div>" for line in (file["problem"], file["fix"]) if line)
         more += f'<div>{esc(done[file["name"]])}</div>' if file["name"] in done else ""
-        rows += (f'<tr><td>{mark}</td><td class="ts-wrap">{esc(file["name"])}</td><td>{esc(t.of("models.kind", file["kind"]))}'
-                 f'</td><td class="ts-wrap"><b>{esc(file["says"])}</b><div class="ts-muted">{more}</div></td></tr>')
+        kind = esc(t.of("models.kind", file["kind"]))
+        rows += (f'<tr><td>{mark}</td><td class="ts-wrap">{esc(file["name"])}</td><td>{kind}</td>'
+                 f'<td class="ts-wrap"><b>{esc(file["says"])}</b><div class="ts-muted">{more}</div></td></tr>')
     return _table(t, ("state", "file", "kind", "says"), rows, "ts-found-files")
 
 

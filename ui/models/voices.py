@@ -31,8 +31,8 @@ def table_html(t: "Texts", models: "list[ModelSummary]", latest: set[str]) -> st
         newest = str(model.path) in latest
         acts = _button(where, "compress", t("models.compress"), t("models.compress_hint"))
         acts += _button(where, "half", t("models.half"), t("models.half_hint"))
-        acts += _button(where, "stable" if newest else "latest", t("models.as_stable" if newest else "models.as_latest"),
-                        t("models.behave_hint"))
+        other = "stable" if newest else "latest"
+        acts += _button(where, other, t(f"models.as_{other}"), t("models.behave_hint"))
         acts += (f'<button type="button" class="ts-btn ts-danger" data-act="delete" {where} '
                  f'data-confirm="{esc(t("models.delete_sure", model=model.name))}">{esc(t("models.delete"))}</button>')
         rows += (f'<tr><td class="ts-ell">{esc(model.voice)}</td><td class="ts-ell" title="{esc(model.path)}">'
