@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from core.errors import BadInput, StudioError
@@ -57,6 +56,8 @@ async def _opened(studio: "Studio", socket: WebSocket, stack: ExitStack) -> "Liv
 
 
 async def _converse(socket: WebSocket, session: "LiveSession") -> None:
+    import numpy as np
+
     told = 0
     while True:
         message: dict[str, Any] = dict(await socket.receive())

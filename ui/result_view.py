@@ -40,7 +40,7 @@ def result_html(t: Texts, settings: "Settings", job: "Job | None") -> str:
     except StudioError as error:
         player = problem_html(t, error.to_dict())
     return (f'<div class="ts-detail"><div class="ts-detail-head"><b class="ts-ell ts-grow">{esc(output.name)}</b>'
-            f"{_downloads(t, job)}</div>{player}<dl class=\"ts-facts\">{told}</dl>{_used(t, job)}</div>")
+            f"{downloads_html(t, job)}</div>{player}<dl class=\"ts-facts\">{told}</dl>{_used(t, job)}</div>")
 
 
 def _used(t: Texts, job: "Job") -> str:
@@ -75,7 +75,8 @@ def _model(job: "Job") -> str:
     return Path(str((job.result or {}).get("model", "") or "")).name
 
 
-def _downloads(t: Texts, job: "Job") -> str:
+def downloads_html(t: Texts, job: "Job") -> str:
+    """Links to a job's output and to the sidecar that reproduces it, where they are still there."""
     result = job.result or {}
     links: list[str] = []
     for name, label in (("output", t("convert.download")), ("sidecar", t("convert.sidecar"))):
@@ -103,7 +104,7 @@ def outputs_table(t: Texts, jobs: "Sequence[Job]", shown: int | None) -> str:
             f'<td class="ts-num">{_key(job)}</td><td>{when(t, job.finished_at)}</td>'
             f'<td class="ts-num"><button type="button" class="ts-btn" data-act="open" data-job="{job.id}">'
             f'{esc(t("run.open"))}</button> <button type="button" class="ts-btn" data-act="settings" '
-            f'data-job="{job.id}">{esc(t("convert.use_settings"))}</button> {_downloads(t, job)}</td></tr>')
+            f'data-job="{job.id}">{esc(t("convert.use_settings"))}</button> {downloads_html(t, job)}</td></tr>')
     return (f'<div class="ts-table-box"><table class="ts-table ts-outputs"><thead><tr>{head}'
             f'<th scope="col"><span class="ts-sr">{esc(t("run.actions"))}</span></th></tr></thead>'
             f"<tbody>{rows}</tbody></table></div>")

@@ -121,7 +121,8 @@ def plots_html(t: Texts, runs: Sequence[tuple[str, Rows]], plots: Sequence[tuple
     def lines(name: str) -> list[Series]:
         return [Series(run if len(runs) > 1 else "", points_of(rows, name), i) for i, (run, rows) in enumerate(runs)]
 
-    figures = "".join(lines_svg(lines(name), title, t("training.axis_step"), width, height) for name, title in shown[:most])
+    figures = "".join(lines_svg(lines(name), title, t("training.axis_step"), width, height)
+                      for name, title in shown[:most])
     return f'{legend_html([run for run, _ in runs])}<div class="ts-plots ts-three">{figures}</div>'
 
 

@@ -82,7 +82,8 @@ def build_blocks(studio: "Studio", lang: str, tickets: Tickets) -> "gr.Blocks":
 
     t = texts(lang)
     builders = {"home": home.build, "dataset": dataset.build, "cutting": cutting.build, "training": training.build,
-                "convert": convert.build, "song": song.build, "live": live.build, "speech": lambda ctx: speech.build(ctx, tickets),
+                "convert": convert.build, "song": song.build, "live": live.build,
+                "speech": lambda ctx: speech.build(ctx, tickets),
                 "models": models.build, "jobs": jobs.build, "settings": settings.build}
     with gr.Blocks(title="Timbre Studio", analytics_enabled=False, fill_width=True,
                    delete_cache=(3600, 86400)) as blocks:

@@ -1,7 +1,6 @@
 """Convert: recordings in, the same in another voice out; pitch and speakers drawn before, results heard after."""
 
 import json
-import shutil
 from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from core.errors import BadInput, StudioError
-from core.paths import safe_filename, unique_path
 from ui.controls import (
     Context,
     Part,
@@ -27,8 +25,10 @@ from ui.controls import (
 )
 from ui.convert import batch, pitch, presets, speakers
 from ui.convert.form import Form, build_form
+from ui.model_choice import follow_models
 from ui.players import Source, player_html
 from ui.result_view import outputs_table, result_html
+from ui.uploads import keep
 
 if TYPE_CHECKING:
     from core.jobs.model import Job
@@ -129,13 +129,7 @@ def _build_source(ctx: Context) -> tuple[gr.State, gr.Textbox]:
         files = [given] if isinstance(given, str) else given or []
         if not files:
             return None, gr.skip(), gr.skip()
-        place = studio.settings.outputs / "sources"
-        place.mkdir(parents=True, exist_ok=True)
-        kept: list[Path] = []
-        for file in files:
-            path = unique_path(place / safe_filename(Path(file).name, fallback="source"))
-            shutil.move(file, path)
-            kept.append(path)
+        kept = [keep(studio, file) for file in files]
         try:
             player = player_html(t, [Source(kept[0].name, kept[0])], height=40)
         except StudioError:
@@ -177,18 +171,9 @@ def _wire_key(ctx: Context, form: Form, source: gr.State) -> None:
 
 def _wire_model(ctx: Context, form: Form) -> None:
     """What follows the chosen model: its name, its speakers, and what it lacks for diffusion or the enhancer."""
-    t, studio = ctx.t, ctx.studio
+    studio = ctx.studio
     for name in ("diffusion", "enhance", "blend", "blend_by"):
         ctx.watch(name, form.fields[name])
-
-    def models_key(scene: Scene) -> Hashable:
-        return tuple((m.name, m.step) for m in studio.voice_models(scene.voice)) if scene.voice else ()
-
-    def models_render(scene: Scene) -> list[Any]:
-        models = studio.voice_models(scene.voice) if scene.voice else []
-        names = [(t("convert.model_name", name=m.name, step=f"{m.step:,}"), m.name) for m in models]
-        first = t("convert.newest") if models else t("convert.no_models")
-        return [gr.update(choices=[(first, ""), *names], value="")]
 
     def known(scene: Scene) -> list[str]:
         try:
@@ -214,8 +199,8 @@ def _wire_model(ctx: Context, form: Form) -> None:
         said = studio.conversion.missing(scene.voice or "", wanted) if needed else ""
         return [f'<div class="ts-problem">{esc(said)}</div>' if said else ""]
 
+    follow_models(ctx, form.fields["model"])
     ctx.parts += [
-        Part([form.fields["model"]], models_key, models_render),
         Part([form.fields["speaker"]], lambda s: tuple(known(s)), speaker_render, page="convert"),
         Part([form.lacking], lambda s: tuple(asked(s).items()), lacking_render, page="convert"),
     ]

@@ -1,12 +1,11 @@
 """Live: microphone in, another voice out, in the page itself; what it costs in time is always in sight."""
 
-from collections.abc import Hashable
-from typing import Any
 
 import gradio as gr
 
 from core.realtime.options import RealtimeOptions
-from ui.controls import Context, Part, Scene, esc, heading, section
+from ui.controls import Context, esc, heading, section
+from ui.model_choice import follow_models
 
 # Reads the controls in the page, so that starting needs no way to the server before the socket's own.
 _START = """(voice, model, transpose, block, gate) => {
@@ -17,7 +16,7 @@ _START = """(voice, model, transpose, block, gate) => {
 
 def build(ctx: Context) -> None:
     """Draw the page and wire it."""
-    t, studio = ctx.t, ctx.studio
+    t = ctx.t
     default = RealtimeOptions(voice="-")
     with gr.Row(elem_classes="ts-head"):
         heading(t("nav.live"))
@@ -40,13 +39,4 @@ def build(ctx: Context) -> None:
     start.click(None, [ctx.voice, model, transpose, block, gate], None, js=_START, api_visibility="private")
     stop.click(None, js="() => TS.liveStop()", api_visibility="private")
 
-    def models_key(scene: Scene) -> Hashable:
-        return tuple((m.name, m.step) for m in studio.voice_models(scene.voice)) if scene.voice else ()
-
-    def models_render(scene: Scene) -> list[Any]:
-        models = studio.voice_models(scene.voice) if scene.voice else []
-        names = [(t("convert.model_name", name=m.name, step=f"{m.step:,}"), m.name) for m in models]
-        first = t("convert.newest") if models else t("convert.no_models")
-        return [gr.update(choices=[(first, ""), *names], value="")]
-
-    ctx.parts.append(Part([model], models_key, models_render))
+    follow_models(ctx, model)

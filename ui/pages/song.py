@@ -20,6 +20,7 @@ from ui.controls import (
     need_voice,
     section,
 )
+from ui.model_choice import follow_models
 from ui.song.desk import build_desk, mix_of
 from ui.song.result import song_html, songs_table
 from ui.song.source import WHOLE, build_source
@@ -108,18 +109,9 @@ def _wire_parts(ctx: Context, top: tuple[gr.HTML, gr.Button], result: gr.HTML, t
         job = shown(scene)
         return [songs_table(t, done(scene)[:50], job.id if job else None)]
 
-    def models_key(scene: Scene) -> Hashable:
-        return tuple((m.name, m.step) for m in studio.voice_models(scene.voice)) if scene.voice else ()
-
-    def models_render(scene: Scene) -> list[Any]:
-        models = studio.voice_models(scene.voice) if scene.voice else []
-        names = [(t("convert.model_name", name=m.name, step=f"{m.step:,}"), m.name) for m in models]
-        first = t("convert.newest") if models else t("convert.no_models")
-        return [gr.update(choices=[(first, ""), *names], value="")]
-
     ctx.parts += [
         Part(list(top), lambda s: job_key(s.latest("song", s.voice)), job_render, page="song"),
         Part([result], result_key, result_render, page="song"),
         Part([table], lambda s: (result_key(s), tuple(j.id for j in done(s))), table_render, page="song"),
-        Part([model], models_key, models_render),
     ]
+    follow_models(ctx, model)

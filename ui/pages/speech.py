@@ -1,7 +1,6 @@
 """Speech: a text in, heard while it is made; whose voice it is, how it is said, and what was said before."""
 
 import secrets
-import shutil
 from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from core.errors import BadInput, StudioError
-from core.paths import safe_name, unique_path
 from core.speech.options import MAX_SEED
 from core.speech.request import SpeechRequest
 from ui.controls import Context, Part, Scene, act_of, esc, heading, html_part, need_voice, section
@@ -18,6 +16,7 @@ from ui.speech import files
 from ui.speech.form import BUILTIN, Form
 from ui.speech.routes import Order, Tickets
 from ui.speech.takes import SHOWN, takes_html
+from ui.uploads import kept_if_good
 
 if TYPE_CHECKING:
     from core.speech.desk import ClipVerdict
@@ -142,15 +141,8 @@ def _build_voice(ctx: Context) -> tuple[gr.Radio, gr.State, gr.Textbox]:
     def take(file: str | None) -> tuple[Any, Any, str]:
         if not file:
             return None, gr.skip(), ""
-        folder = ctx.studio.settings.outputs / "sources"
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = unique_path(folder / safe_name(Path(file).name, fallback="clip"))
-        shutil.move(file, kept)
-        try:
+        with kept_if_good(ctx.studio, file) as kept:
             return None, str(kept), _verdict(ctx, desk.examine(kept))
-        except StudioError:
-            kept.unlink(missing_ok=True)
-            raise
 
     ctx.on(whose.input, choose, [whose, ctx.voice, clip], [box, verdict], failed=(gr.skip(), ""))
     for event, component in ((drop.upload, drop), (microphone.stop_recording, microphone)):

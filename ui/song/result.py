@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import StudioError
-from ui.controls import clock, esc, file_url, number, problem_html, when
+from ui.controls import clock, esc, number, problem_html, when
 from ui.players import Source, player_html
 from ui.plots import Series, lines_svg
+from ui.result_view import downloads_html
 from ui.run_view import legend_html
 from ui.texts import Texts
 
@@ -43,7 +44,7 @@ def song_html(t: Texts, settings: "Settings", job: "Job | None", meters: dict[st
     told = "".join(f"<div><dt>{esc(k)}</dt><dd>{esc(v)}</dd></div>" for k, v in facts)
     warnings = "".join(f'<p class="ts-muted">{esc(words)}</p>' for words in result.get("warnings", ()))
     return (f'<div class="ts-detail"><div class="ts-detail-head"><b class="ts-ell ts-grow">{esc(output.name)}</b>'
-            f"{_downloads(t, job)}</div>{player}{_levels(t, meters)}"
+            f"{downloads_html(t, job)}</div>{player}{_levels(t, meters)}"
             f'<dl class="ts-facts">{told}</dl>{warnings}</div>')
 
 
@@ -69,16 +70,6 @@ def _levels(t: Texts, meters: dict[str, Any]) -> str:
     ]
     return (f'<div class="ts-levels">{lines_svg(series, t("song.levels"), "s", 900, 96)}'
             f"{legend_html([one.name for one in series])}</div>")
-
-
-def _downloads(t: Texts, job: "Job") -> str:
-    links: list[str] = []
-    for name, label in (("output", t("convert.download")), ("sidecar", t("convert.sidecar"))):
-        path = Path(str((job.result or {}).get(name) or ""))
-        if path.is_file():
-            links.append(f'<a class="ts-btn" href="{esc(file_url(t.lang, path))}" download="{esc(path.name)}" '
-                         f'title="{esc(path.name)}">{esc(label)}</a>')
-    return " ".join(links)
 
 
 def songs_table(t: Texts, jobs: "Sequence[Job]", shown: int | None) -> str:

@@ -1,15 +1,13 @@
 """What a song is made from: the whole song, or its two stems. Kept under the outputs, so that it can be heard later."""
 
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from core.paths import safe_name, unique_path
 from ui.controls import Context, esc, section
 from ui.players import Source, player_html
+from ui.uploads import kept_if_good
 
 WHOLE, STEMS = "whole", "stems"
 
@@ -49,15 +47,8 @@ def _keeper(ctx: Context) -> Callable[[str | None], tuple[Any, Any, str]]:
     def take(file: str | None) -> tuple[Any, Any, str]:
         if not file:
             return None, gr.skip(), ""
-        folder = ctx.studio.settings.outputs / "sources"
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = unique_path(folder / safe_name(Path(file).name, fallback="source"))
-        shutil.move(file, kept)
-        try:
+        with kept_if_good(ctx.studio, file) as kept:
             player = player_html(ctx.t, [Source(kept.name, kept)], height=32)
-        except BaseException:  # whatever it is: a file that cannot be heard must not stay
-            kept.unlink(missing_ok=True)
-            raise
         return None, str(kept), f'<div class="ts-ell ts-file" title="{esc(kept.name)}">{esc(kept.name)}</div>{player}'
 
     return take
