@@ -21,30 +21,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a preset takes. Parameters are counted from the models; memory was measured on them in float32."""
+    """What a preset takes, in float32. Parameters, and the activations that are kept for the backward pass, are counted
+    from the models (`tests/training/test_memory.py` counts them again)."""
 
     generator_parameters: float
     discriminator_parameters: float
-    base_bytes: float
-    """Process memory beside weights and activations: python, torch, the encoder while features are made."""
-    bytes_per_item: float
-    """Activations of one item of a batch."""
     batch_size: int
+    segment_frames: int
+    """Frames of a segment where the options name none."""
+    fixed_bytes: float
+    """Kept whatever the batch: weights with their norm; of lite the windows that its discriminator sees."""
+    bytes_per_segment_frame: float
+    """Of one item: what is decoded and judged."""
+    bytes_per_frame: float = 0.0
+    """Of one item: encoders and flow, which see whole clips."""
+    bytes_per_frame_squared: float = 0.0
+    """Attention: 6 layers of 2 heads keep 7 float32 maps each."""
 
     @property
     def generation_bytes(self) -> float:
         """One checkpoint: weights and two AdamW moments of both modules, float32."""
         return 12.0 * (self.generator_parameters + self.discriminator_parameters)
 
-    def memory_bytes(self, batch_size: int) -> float:
-        """Weights, gradients, moments, and the activations of a batch."""
-        return self.base_bytes + 4.0 / 3.0 * self.generation_bytes + batch_size * self.bytes_per_item
+    def item_bytes(self, longest_s: float, segment_frames: int = 0) -> float:
+        """Activations of one item of a batch whose longest clip has `longest_s`. A clip of more than `LONGEST_FRAMES`
+        is cut to `CUT_FRAMES`, as `core.engines.sovits.vits_recipe` does."""
+        n_frames = longest_s * RATE_HZ / HOP
+        n_frames = CUT_FRAMES if n_frames > LONGEST_FRAMES else n_frames
+        decoded = (segment_frames or self.segment_frames) * self.bytes_per_segment_frame
+        return decoded + n_frames * self.bytes_per_frame + n_frames**2 * self.bytes_per_frame_squared
 
+    def memory_bytes(self, batch_size: int, longest_s: float, segment_frames: int = 0) -> float:
+        """Weights, gradients, moments, and the activations of a batch."""
+        kept = self.fixed_bytes + batch_size * self.item_bytes(longest_s, segment_frames)
+        return BASE_BYTES + 4.0 / 3.0 * self.generation_bytes + PASSING * kept
+
+
+RATE_HZ, HOP = 44100, 512
+LONGEST_FRAMES, CUT_FRAMES = 800, 790
+BASE_BYTES = 0.71e9
+"""Process memory beside weights and activations: python and torch."""
+PASSING = 1.17
+"""Peak of activations by those that are kept: gradients on their way and work space come on top. Both numbers are from
+trials on a CPU (`core.engines.sovits.trial`): tiny with 1 and 2 clips of 1.2 and 9.2 s."""
 
 COSTS = {
-    "standard": Cost(52.4e6, 46.8e6, 0.9e9, 1.1e9, 6),
-    "tiny": Cost(28.7e6, 46.8e6, 0.9e9, 0.9e9, 6),
-    "lite": Cost(2.8e6, 0.12e6, 0.9e9, 0.09e9, 10),
+    "standard": Cost(52.4e6, 46.8e6, 6, 20, 313e6, 8.53e6, 317.6e3, 336.0),
+    "tiny": Cost(28.7e6, 46.8e6, 6, 20, 253e6, 7.39e6, 305.3e3, 336.0),
+    "lite": Cost(2.8e6, 0.12e6, 10, 64, 112e6, 0.257e6),
 }
 _UNIT_BYTES_PER_S = 50 * 768 * 2 + 86 * 8
 """Features of a second of speech, by the widest encoder."""
@@ -71,7 +95,11 @@ def preflight(settings: Settings, options: TrainOptions) -> list[Check]:
         *_features(settings, options, accepted),
         common.disk(settings, options, sizes),
         common.computes_on(settings, slow_on_cpu=options.preset != "lite"),
-        common.memory(settings, batch, options.accumulate, cost.memory_bytes, longest_s),
+        common.memory(
+            *(settings, batch, options.accumulate),
+            lambda size: cost.memory_bytes(size, longest_s, options.segment_frames),
+            longest_s,
+        ),
         *common.computer(settings),
         common.others(settings),
         _start_from(settings, options),

@@ -109,6 +109,11 @@ def made_up(recipe: Recipe, n_items: int, dim: int, longest_s: float) -> Batch:
 def _peak_bytes(device: torch.device) -> float:
     if device.type == "cuda":
         return float(torch.cuda.max_memory_reserved(device))
+    try:  # ru_maxrss would also count the process that started this one, before it became python
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return 1024.0 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")))
+    except (OSError, StopIteration):  # not Linux
+        pass
     try:
         import resource
     except ImportError:  # Windows
