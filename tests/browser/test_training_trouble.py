@@ -7,6 +7,8 @@ import json
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from core.paths import REPO_ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1800)]
 POINTS = "(document.querySelector('#run-plots polyline')?.getAttribute('points') || '').split(' ').length"
@@ -195,6 +199,30 @@ def test_too_little_memory_is_explained_and_the_offer_taken(page: Any, studio: H
     assert (now["name"], now["options"]["batch_size"], now["options"]["accumulate"]) == (name, 6, 2)
     page.click("#train-stop")
     badge(page, "stopped")
+
+
+def test_a_run_started_by_hand_is_stopped_from_the_page(page: Any, studio: Held, do: Any, folder: Path) -> None:
+    from core.settings import Settings
+
+    before = studio.run().get("name")
+    options = {"voice": "trouble", "steps": 50000, "batch_size": 1, "segment_frames": 8, "log_every_steps": 1}
+    settings = Settings(workspace=studio.served.workspace, threads=1, device="cpu")
+    (folder / "settings.json").write_text(settings.for_worker(), "utf-8")
+    (folder / "params.json").write_text(json.dumps(options), "utf-8")
+    command = [sys.executable, "-m", "core.training.launch", "--settings", str(folder / "settings.json"),
+               "--params", str(folder / "params.json")]
+    with subprocess.Popen(command, cwd=REPO_ROOT, stdout=subprocess.DEVNULL) as by_hand:
+        try:
+            until(page, lambda: studio.run().get("name") != before and studio.run()["state"] == "running")
+            do.open(page, studio.url, "training")
+            badge(page, "running")
+            moves(page)
+            page.click("#train-stop")
+            badge(page, "stopped")
+            assert by_hand.wait(60) == 0
+        finally:
+            by_hand.kill()
+    assert studio.run()["saved_step"] == studio.run()["step"] > 0
 
 
 def test_a_loss_that_is_no_number_stops_at_the_last_good_checkpoint(page: Any, studio: Held, do: Any) -> None:

@@ -16,10 +16,11 @@ from api import errors
 from core.audio.encode import write_audio
 from core.checks import Check
 from core.errors import BadInput
-from core.jobs.model import Job
+from core.jobs.model import Job, State
 from core.settings import Settings
 from core.studio import Studio
 from core.training import listening
+from core.training.alive import boot_id, host, own_process
 from core.training.runs import Run, RunInfo, create_run
 from ui.pages.training import clone_html, overrule_html, trial_html, with_trial
 from ui.run_view import plots_html, run_head
@@ -28,6 +29,7 @@ from ui.training.blind import earlier_html, question_html, result_html, side_of,
 from ui.training.checkpoints import checkpoints_html, exported_html, suggestion_html
 from ui.training.routes import blind_url, exported_url, manifest_url, probe_url, router
 from ui.training.runs import diff_html, manifest_html, megabytes, runs_table
+from ui.training.shown import run_elsewhere
 
 T = texts("en")
 RATE_HZ = 16000
@@ -314,3 +316,23 @@ def test_the_memory_line_is_the_measured_one_while_the_settings_are_those() -> N
     assert 'data-act="trial"' in trial_html(T, job, True)
     assert trial_html(T, job, False) == ""
     assert 'data-act="cancel"' in trial_html(T, replace(job, state="running"), True)
+
+
+def test_a_run_that_no_job_here_trains_can_be_stopped(studio: Studio) -> None:
+    pid, pid_started = own_process()
+    make_run(studio, "by hand", state="running", started_at=200.0, pid=pid, pid_started=pid_started, host=host(),
+             boot_id=boot_id())
+    make_run(studio, "ended", state="completed", started_at=100.0)
+    runs = studio.runs("voice")
+
+    def job(state: State, run: str) -> Job:
+        return Job(1, "train", {"resume": run}, "voice", state, 0.0, "", None, None, None, 1.0, 1.0, None, None, None,
+                   "train", "")
+
+    found = run_elsewhere(None, runs, [])
+    assert found is not None
+    assert found.name == "by hand", "the newest is shown"
+    assert run_elsewhere("by hand", runs, [job("running", "by hand")]) is None, "its job is cancelled instead"
+    assert run_elsewhere("by hand", runs, [job("failed", "by hand"), job("running", "ended")]) is found
+    assert run_elsewhere("ended", runs, []) is None
+    assert run_elsewhere(None, [], []) is None

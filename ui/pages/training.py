@@ -26,7 +26,7 @@ from ui.texts import Texts
 from ui.training import blind, checkpoints, live, runs
 from ui.training.form import Form
 from ui.training.runs import diff_rows_html
-from ui.training.shown import job_of
+from ui.training.shown import job_of, run_elsewhere, voice_runs
 
 if TYPE_CHECKING:
     from core.jobs.model import Job
@@ -99,14 +99,19 @@ def _wire_actions(ctx: Context, form: Form, buttons: tuple[gr.Button, gr.Button]
             ctx.studio.start_job("trial", name, _options(ctx, name, form, to_clone, values))
         return now, to_clone
 
-    def end(voice: str | None) -> None:
+    def end(voice: str | None, now: str | None) -> None:
+        elsewhere = run_elsewhere(now, ctx.studio.runs(voice), ctx.studio.jobs(limit=50)) if voice else None
+        if elsewhere is not None:
+            ctx.studio.training.stop(elsewhere.name)
+            gr.Info(esc(t("training.stop_asked", run=elsewhere.name)), duration=8)
+            return
         for job in ctx.studio.jobs(limit=50):
             if job.kind == "train" and job.voice == voice and job.active:
                 ctx.studio.cancel(job.id)
 
     ctx.on(start.click, begin, [ctx.voice, cloned, *form.components], [shown, cloned])
     ctx.on(checks.act, on_check, [ctx.voice, shown, cloned, *form.components], [shown, cloned])
-    ctx.on(stop.click, end, [ctx.voice])
+    ctx.on(stop.click, end, [ctx.voice, shown])
 
 
 def _wire_clone(ctx: Context, form: Form, origin: gr.HTML, cloned: gr.State) -> None:
@@ -194,13 +199,18 @@ def _wire_parts(ctx: Context, form: Form, buttons: tuple[gr.Button, gr.Button], 
         may_try = not is_busy(scene) and bool(engines.find(options["engine"]).trial)
         return [preflight_html(t, found) + trial_html(t, trial_of(scene), may_try) + overrule_html(t, failed)]
 
+    def goes_on(scene: Scene) -> tuple[bool, bool]:
+        """Whether a job of this voice trains here, and whether there is anything to stop."""
+        elsewhere = run_elsewhere(scene.values["run"], voice_runs(ctx, scene), scene.jobs)
+        return is_busy(scene), is_busy(scene) or elsewhere is not None
+
     def buttons_render(scene: Scene) -> list[Any]:
-        busy = is_busy(scene)
-        return [gr.update(interactive=not busy), gr.update(interactive=busy)]
+        busy, stoppable = goes_on(scene)
+        return [gr.update(interactive=not busy), gr.update(interactive=stoppable)]
 
     ctx.parts += [
         Part([checks], lambda s: (form.values(s), s.values["cloned"], s.revision, s.finished("prep"), is_busy(s),
                                   job_key(trial_of(s))),
              checks_render, page="training"),
-        Part(list(buttons), is_busy, buttons_render),
+        Part(list(buttons), goes_on, buttons_render, page="training"),
     ]

@@ -1,5 +1,6 @@
 """Which run the Training page shows, and which others it draws over it."""
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from core.summaries import run_of
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from core.jobs.model import Job
     from core.studio import RunSummary
 
+GOING = ("preparing", "running")
 MOST_OVER = 5  # lines over one another that can still be told apart
 
 
@@ -19,8 +21,21 @@ def voice_runs(ctx: Context, scene: Scene) -> "list[RunSummary]":
 
 def shown_run(ctx: Context, scene: Scene) -> "RunSummary | None":
     """The run that was chosen, else the newest."""
-    runs = voice_runs(ctx, scene)
-    return next((r for r in runs if r.name == scene.values["run"]), runs[0] if runs else None)
+    return chosen_run(scene.values["run"], voice_runs(ctx, scene))
+
+
+def chosen_run(name: str | None, runs: "Sequence[RunSummary]") -> "RunSummary | None":
+    """The run of that name, else the newest."""
+    return next((r for r in runs if r.name == name), runs[0] if runs else None)
+
+
+def run_elsewhere(name: str | None, runs: "Sequence[RunSummary]", jobs: "Iterable[Job]") -> "RunSummary | None":
+    """The run that is shown, if it goes on without a job of this studio: on a cluster, by torchrun."""
+    run = chosen_run(name, runs)
+    if run is None or run.state not in GOING:
+        return None
+    here = any(job.kind == "train" and job.active and run_of(job, [run]) is run for job in jobs)
+    return None if here else run
 
 
 def over_runs(ctx: Context, scene: Scene) -> "list[RunSummary]":
