@@ -18,10 +18,11 @@ MOST_ROWS = 400
 
 _STYLE = """
 body{font:14px/1.45 system-ui,sans-serif;color:#1b1b1b;background:#fff;margin:2rem auto;max-width:60rem;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem;border-bottom:1px solid #bbb}
+h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem;border-bottom:1px solid #bbb;break-after:avoid}
 table{border-collapse:collapse;width:100%;font-size:12px}
 td,th{text-align:left;padding:3px 6px;border-bottom:1px solid #ddd;vertical-align:top;overflow-wrap:anywhere}
-.plots{display:grid;grid-template-columns:1fr 1fr;gap:1rem}.plots svg{width:100%;height:auto}
+th{white-space:nowrap}.limits td:first-child{width:1%;white-space:nowrap}
+.plots{display:grid;grid-template-columns:1fr 1fr;gap:1rem}.plots svg{width:100%;height:auto;break-inside:avoid}
 .finding{break-inside:avoid;border-left:4px solid #999;padding:2px 10px;margin:10px 0}
 .review{border-color:#c77700}.reject{border-color:#b3261e}.finding p{margin:2px 0}
 .muted{color:#555}tr{break-inside:avoid}
@@ -59,17 +60,17 @@ def render(report: Report) -> str:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
         f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>",
         f'<p class="muted">{w("made")} {time.strftime("%Y-%m-%d %H:%M")} · {escape(str(result["preset"]).upper())}</p>',
-        f"<h2>{w('summary')}</h2>{_summary(result, w)}",
+        f"<h2>{w('summary')}</h2>{_summary(result, w, language)}",
         f'<div class="plots">{"".join(_plots(report))}</div>',
         f"<h2>{w('findings')}</h2>",
         "".join(_finding(one, w) for one in result["findings"]) or f"<p>{w('nothing')}</p>",
         _table(report, w),
-        f"<h2>{w('thresholds')}</h2><table>{_thresholds(result['thresholds'])}</table></body></html>",
+        f"<h2>{w('thresholds')}</h2>{_thresholds(result['thresholds'])}</body></html>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _summary(result: dict[str, Any], w: Any) -> str:
+def _summary(result: dict[str, Any], w: Any, language: str) -> str:
     whole = result["set"]
     rows = [
         (
@@ -91,7 +92,8 @@ def _summary(result: dict[str, Any], w: Any) -> str:
     shown = ", ".join(f"{escape(name)} {minutes:.1f}" for name, minutes in sources[:8])
     rows.append((w("sources"), shown + (f" … ({len(sources)})" if len(sources) > 8 else "")))
     if result["not_measured"]:
-        rows.append((w("not_measured"), escape("; ".join(f"{k}: {v}" for k, v in result["not_measured"].items()))))
+        told = "; ".join(f"{_title(code, language)}: {why}" for code, why in result["not_measured"].items())
+        rows.append((w("not_measured"), escape(told)))
     return "<table>" + "".join(f"<tr><th>{head}</th><td>{text}</td></tr>" for head, text in rows) + "</table>"
 
 
@@ -143,7 +145,7 @@ def _table(report: Report, w: Any) -> str:
             .replace("{n}", str(len(flagged) - MOST_ROWS))
             .replace("{file}", "quality.json")
         )
-    return f"<h2>{w('flagged')}</h2><table><tr>{heads}</tr>{lines}</table><p>{escape(more)}</p>"
+    return f"<h2>{w('flagged')}</h2><table><thead><tr>{heads}</tr></thead>{lines}</table><p>{escape(more)}</p>"
 
 
 def _line(row: dict[str, Any], language: str, w: Any) -> str:
@@ -154,7 +156,7 @@ def _line(row: dict[str, Any], language: str, w: Any) -> str:
         return "" if value is None else f"{value:.{digits}f}"
 
     reasons = "; ".join(
-        LANGUAGES[language].get(one["code"], (one["code"],))[0]
+        _title(one["code"], language)
         + (f" ({quantity(one['code'], one['figure'])})" if one["figure"] is not None else "")
         + "".join(f": {one['params'][key]}" for key in ("problem", "heard") if key in one["params"])
         for one in row["findings"]
@@ -167,8 +169,13 @@ def _line(row: dict[str, Any], language: str, w: Any) -> str:
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
+def _title(code: str, language: str) -> str:
+    return LANGUAGES[language].get(code, (code,))[0]
+
+
 def _thresholds(limits: dict[str, Any]) -> str:
-    return "".join(
+    rows = "".join(
         f"<tr><td>{escape(name)}</td><td>{escape(json.dumps(value, ensure_ascii=False))}</td></tr>"
         for name, value in limits.items()
     )
+    return f'<table class="limits">{rows}</table>'

@@ -88,3 +88,10 @@ def test_long_tables_end_and_say_where_the_rest_is() -> None:
 def test_it_is_written_whole(tmp_path: Path) -> None:
     write_report(tmp_path / "new" / "r.html", report("声.wav", "zh"))
     assert "声.wav" in (tmp_path / "new" / "r.html").read_text("utf-8")
+
+
+def test_headings_print_whole_and_with_their_table() -> None:
+    html = render(report("x", "zh"))
+    assert "<thead>" in html, "a table over two pages repeats its headings"
+    assert "break-after:avoid" in html
+    assert "th{white-space:nowrap}" in html, "words of a heading are not broken"

@@ -8,6 +8,7 @@ from ui.controls import esc, number
 from ui.texts import Texts
 
 _SOURCES = 3
+_CHART = 288  # as wide as the other charts, so that its words are as large
 
 
 def set_html(t: Texts, whole: Mapping[str, Any]) -> str:
@@ -53,9 +54,9 @@ def notes_svg(notes: Mapping[int, float], label: str) -> str:
     """Seconds of voiced sound by MIDI note, a bar each, the lowest and the highest written below."""
     low, high = min(notes), max(notes)
     most = max(notes.values()) or 1.0
-    width = (high - low + 1) * 12
+    width, step = _CHART, _CHART / (high - low + 1)
     bars = "".join(
-        f'<rect x="{(note - low) * 12 + 1}" y="{40 - 38 * seconds / most:.1f}" width="10" '
+        f'<rect x="{(note - low + 0.1) * step:.1f}" y="{40 - 38 * seconds / most:.1f}" width="{0.8 * step:.1f}" '
         f'height="{38 * seconds / most:.1f}"><title>{note_name(note)}: {seconds:.1f} s</title></rect>'
         for note, seconds in sorted(notes.items()))
     return (f'<svg class="ts-hist" viewBox="0 0 {width} 54" role="img" aria-label="{esc(label)}">{bars}'
