@@ -1,4 +1,4 @@
-"""`python -m benchmarks cleaning [--clips N] [--snr DB ...]`: what the denoisers do to real speech under noise of known level.
+"""`python -m benchmarks cleaning [--clips N] [--snr DB ...]`: what denoisers do to real speech under known noise.
 
 Clips of `../shared/data` are put behind one another with pauses, noise is laid over all of it, and each denoiser that
 is installed cleans the whole, as it would a recording. Told are the scale-invariant signal-to-distortion ratio of each
