@@ -61,12 +61,14 @@ def run_head(t: Texts, run: "RunSummary | None", job: "Job | None") -> str:
     fraction = run.step / run.steps if run.steps else 0.0
     left = eta_text(t, job.eta_now_s()) if live and job else ""
     step = t("training.step", step=f"{run.step:,}", steps=f"{run.steps:,}")
-    told = [(job.message if live and job else "") or step, left, best_text(t, run), stop_text(t, run) if live else ""]
+    now = said(t, job.message) if live and job else ""
+    told = [now or step, left, best_text(t, run), stop_text(t, run) if live else ""]
     line = " · ".join(esc(x) for x in told if x)
     notes = "".join(f"<li>{esc(said(t, n))}</li>" for n in run.notes)
     again = resume_button(t, run) if run.state in RESUMABLE and not live else ""
     return (f'<div class="ts-job"><div class="ts-job-line">{state_badge(t, run.state)}'
-            f'<b class="ts-ell">{esc(run.name)}</b><span class="ts-grow ts-muted">{line}</span>{again}</div>'
+            f'<b class="ts-ell" title="{esc(run.name)}">{esc(run.name)}</b>'
+            f'<span class="ts-grow ts-muted" title="{line}">{line}</span>{again}</div>'
             f'{bar(fraction, run.name)}{f"<ul class=ts-notes>{notes}</ul>" if notes else ""}'
             f"{paused_html(t, run)}{error_html(t, run)}{'' if live else offer_html(t, run)}</div>")
 

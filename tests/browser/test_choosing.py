@@ -72,7 +72,7 @@ def test_train_stop_resume_compare_vote(page: Any, studio: Any, do: Any, voice: 
     do.open(page, studio.url, "training")
     page.wait_for_function("name => document.querySelector('#voice input').value === name", arg=voice)
     set_up(page, {"steps": "5000", "batch-size": "1", "segment-frames": "8", "log-every-steps": "1",
-                  "save-every-steps": "10"})
+                  "save-every-steps": "5", "probes": "1", "keep-light": "2"})
     page.click("#train-start")
     page.wait_for_selector("#run-plots polyline")
     before = page.evaluate(POINTS)

@@ -290,6 +290,14 @@ def test_how_long_a_stop_takes_is_said_while_it_runs() -> None:
     assert "stopping" not in run_head(T, run, None)
 
 
+def test_the_head_line_is_in_the_language_of_the_page_and_whole_in_its_title() -> None:
+    run = RunInfo("r", "v", "lite", "builtin", state="running", step=50, steps=5000)
+    told = "step 50/5000 · loss 16.31 · 2.3 steps/s"
+    job = Job(1, "train", {}, "v", "running", 0.1, told, None, None, None, 1.0, 1.0, None, None, None, "train", "")
+    assert 'title="第 50/5000 步 · 损失 16.31 · 每秒 2.3 步"' in run_head(texts("zh"), run, job)
+    assert 'title="step 50/5000 · loss 16.31 · 2.3 steps/s"' in run_head(T, run, job)
+
+
 def test_the_runs_table_names_the_engine() -> None:
     html = runs_table(T, [RunInfo("r", "v", "large", "", options={"engine": "teapot"})], None, {})
     assert 'title="teapot">teapot <span class="ts-muted">large</span>' in html
