@@ -172,6 +172,11 @@ class ModelsDesk:
         release(source, target, half=half)
         return target
 
+    def export_onnx(self, voice: str, model: str) -> "Job":
+        """Queue the export of a model as ONNX, named after voice and model; see `onnx_export.run_export_onnx`."""
+        name = f"{voice} {self.folder(voice, model).name}"
+        return self._jobs.submit("export-onnx", {"voice": voice, "model": model, "name": name}, voice)
+
     def mix(self, voice: str, parts: Mapping[str, float], mode: Literal["convex", "linear"], name: str) -> Path:
         """A new model of `voice` that is a weighted sum: {"MODEL" or "VOICE/MODEL": rate in percent}; the first
         gives config and speakers. Raises as `core.engines.sovits.model_tools.static_mix` does, and Conflict."""

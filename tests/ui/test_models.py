@@ -14,7 +14,7 @@ from core.summaries import ModelSummary
 from ui.models.catalogue import catalogue_html
 from ui.models.found import found_html
 from ui.models.tools import info_html
-from ui.models.voices import _rates, table_html
+from ui.models.voices import _rates, exported_html, table_html
 from ui.texts import texts
 
 T = texts("en")
@@ -66,9 +66,23 @@ def test_models_have_actions_and_none_says_what_next() -> None:
     assert "import one" in table_html(T, [], set())
     one = ModelSummary("G_1", Path("/v/G_1"), "Ann", 7, "standard", "vec768l12", None, time.time())
     html = table_html(T, [one], set())
-    for act in ("compress", "half", "latest", "delete"):
+    for act in ("compress", "half", "onnx", "latest", "delete"):
         assert f'data-act="{act}"' in html
     assert 'data-act="stable"' in table_html(T, [one], {"/v/G_1"})
+
+
+def test_an_export_is_offered_while_its_file_is_there(tmp_path: Path) -> None:
+    assert exported_html(T, None) == ""
+    onnx = tmp_path / "a <b>_SoVits.onnx"
+    onnx.write_bytes(b"x")
+    result = {"onnx": str(onnx), "json": str(tmp_path / "a.json"), "bytes": 2_500_000, "largest_difference": 2.1e-6}
+    html = exported_html(T, job(result))
+    assert html.count(" download>") == 2
+    assert "2.5 MB" in html
+    assert "2e-06" in html
+    assert "<b>" not in html
+    onnx.unlink()
+    assert exported_html(T, job(result)) == ""
 
 
 def test_rates_as_people_type_them() -> None:

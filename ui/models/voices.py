@@ -1,15 +1,33 @@
-"""The models of all voices, and what can be done with each: compress, use as 4.1-latest, rename, delete, mix."""
+"""The models of all voices, and what can be done with each: compress, export, behave as 4.1-latest, rename, mix."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from core.errors import BadInput
-from ui.controls import Context, Part, Scene, act_of, esc, html_part, section, when
+from ui.controls import (
+    Context,
+    Part,
+    Scene,
+    act_of,
+    esc,
+    file_url,
+    html_part,
+    job_actions,
+    job_key,
+    job_panel,
+    number,
+    section,
+    when,
+)
 
 if TYPE_CHECKING:
+    from core.jobs.model import Job
     from core.summaries import ModelSummary
     from ui.texts import Texts
+
+EXPORT = "export-onnx"
 
 
 def all_models(ctx: Context) -> "list[ModelSummary]":
@@ -31,6 +49,7 @@ def table_html(t: "Texts", models: "list[ModelSummary]", latest: set[str]) -> st
         newest = str(model.path) in latest
         acts = _button(where, "compress", t("models.compress"), t("models.compress_hint"))
         acts += _button(where, "half", t("models.half"), t("models.half_hint"))
+        acts += _button(where, "onnx", t("models.onnx"), t("models.onnx_hint"))
         other = "stable" if newest else "latest"
         acts += _button(where, other, t(f"models.as_{other}"), t("models.behave_hint"))
         acts += (f'<button type="button" class="ts-btn ts-danger" data-act="delete" {where} '
@@ -43,6 +62,18 @@ def table_html(t: "Texts", models: "list[ModelSummary]", latest: set[str]) -> st
             f'<span class="ts-sr">{esc(t("run.actions"))}</span></th></tr></thead><tbody>{rows}</tbody></table></div>')
 
 
+def exported_html(t: "Texts", job: "Job | None") -> str:
+    """The newest ONNX export with its files to download; nothing before the first, or when the file is gone."""
+    result = job.result if job is not None else None
+    if not result or not Path(result["onnx"]).is_file():
+        return ""
+    links = "".join(f'<a class="ts-link" href="{esc(file_url(t.lang, result[key]))}" download>{esc(label)}</a> '
+                    for key, label in (("onnx", t("models.onnx_get")), ("json", t("models.onnx_card"))))
+    told = t("models.onnx_made", name=Path(result["onnx"]).name, megabytes=number(result["bytes"] / 1e6),
+             difference=f'{result["largest_difference"]:.0e}')
+    return f'<div class="ts-note-box" role="status"><p>{esc(told)}</p><p>{links}</p></div>'
+
+
 def _button(where: str, act: str, label: str, hint: str) -> str:
     return f'<button type="button" class="ts-btn" data-act="{act}" {where} title="{esc(hint)}">{esc(label)}</button> '
 
@@ -50,6 +81,10 @@ def _button(where: str, act: str, label: str, hint: str) -> str:
 def build(ctx: Context) -> None:
     """Draw the tab and wire it."""
     t = ctx.t
+    job = html_part(elem_id="onnx-job")
+    job_actions(ctx, job)
+    exported = html_part(elem_id="onnx-made")
+    _follow_export(ctx, job, exported)
     table = html_part(elem_id="voice-models")
     changed = ctx.watch("models_changed", gr.State(0))
     gr.HTML(section(t("models.mix"), t("models.mix_hint")), apply_default_css=False, js_on_load=None)
@@ -91,6 +126,17 @@ def build(ctx: Context) -> None:
     ctx.parts.append(Part([parts, which], lambda s: _key(ctx, s), names_render, page="models"))
 
 
+def _follow_export(ctx: Context, job: gr.HTML, exported: gr.HTML) -> None:
+    def made(scene: Scene) -> "Job | None":
+        return next((one for one in scene.jobs if one.kind == EXPORT and one.state == "completed"), None)
+
+    ctx.parts += [
+        Part([job], lambda s: job_key(s.latest(EXPORT)), lambda s: [job_panel(ctx.t, s.latest(EXPORT))], page="models"),
+        Part([exported], lambda s: (one := made(s)) and one.id, lambda s: [exported_html(ctx.t, made(s))],
+             page="models"),
+    ]
+
+
 def _rates(text: str, chosen: list[str]) -> list[float]:
     """Percentages as typed; none typed means equal ones. Raises BadInput."""
     words = text.replace("%", " ").replace(",", " ").replace("，", " ").split()
@@ -117,6 +163,8 @@ def _wire(ctx: Context, table: gr.HTML, changed: gr.State) -> None:
         voice, model = data["voice"], data["model"]
         if data["act"] in ("compress", "half"):
             studio.models.compress(voice, model, half=data["act"] == "half")
+        elif data["act"] == "onnx":
+            studio.models.export_onnx(voice, model)
         elif data["act"] in ("latest", "stable"):
             studio.models.behave(voice, model, f"4.1-{data['act']}")
         elif data["act"] == "delete":
