@@ -16,6 +16,8 @@ from torch.nn.utils import spectral_norm
 from core.nn.weight_norm import NormedConv1d, NormedConv2d
 
 SLOPE = 0.1
+WIDTH = 1024
+"""Channels of the widest layers."""
 
 
 def _conv1d(spectral: bool) -> Callable[..., nn.Module]:
@@ -33,22 +35,24 @@ def _conv2d(spectral: bool) -> Callable[..., nn.Module]:
 
 
 class ScaleDiscriminator(nn.Module):
-    """Strided, grouped 1-D convolutions over the waveform itself."""
+    """Strided, grouped 1-D convolutions over the waveform itself. `width`: channels of the widest; a multiple of 64."""
 
-    def __init__(self, spectral: bool = False) -> None:
+    def __init__(self, spectral: bool = False, width: int = WIDTH) -> None:
         super().__init__()
         conv = _conv1d(spectral)
+        first, second, third = width // 64, width // 16, width // 4
+        groups = [max(1, n * width // WIDTH) for n in (4, 16, 64, 256)]
         self.convs = nn.ModuleList(
             [
-                conv(1, 16, 15, 1, padding=7),
-                conv(16, 64, 41, 4, groups=4, padding=20),
-                conv(64, 256, 41, 4, groups=16, padding=20),
-                conv(256, 1024, 41, 4, groups=64, padding=20),
-                conv(1024, 1024, 41, 4, groups=256, padding=20),
-                conv(1024, 1024, 5, 1, padding=2),
+                conv(1, first, 15, 1, padding=7),
+                conv(first, second, 41, 4, groups=groups[0], padding=20),
+                conv(second, third, 41, 4, groups=groups[1], padding=20),
+                conv(third, width, 41, 4, groups=groups[2], padding=20),
+                conv(width, width, 41, 4, groups=groups[3], padding=20),
+                conv(width, width, 5, 1, padding=2),
             ]
         )
-        self.conv_post = conv(1024, 1, 3, 1, padding=1)
+        self.conv_post = conv(width, 1, 3, 1, padding=1)
 
     def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
         x, maps = wav, []
@@ -61,16 +65,19 @@ class ScaleDiscriminator(nn.Module):
 
 
 class PeriodDiscriminator(nn.Module):
-    """2-D convolutions over the waveform folded into columns of `period` samples; the columns never mix."""
+    """2-D convolutions over the waveform folded into columns of `period` samples; the columns never mix.
 
-    def __init__(self, period: int, spectral: bool = False) -> None:
+    `width`: channels of the widest; a multiple of 32.
+    """
+
+    def __init__(self, period: int, spectral: bool = False, width: int = WIDTH) -> None:
         super().__init__()
         self.period = period
         conv = _conv2d(spectral)
-        widths = (1, 32, 128, 512, 1024)
+        widths = (1, width // 32, width // 8, width // 2, width)
         self.convs = nn.ModuleList([conv(i, o, (5, 1), (3, 1), padding=(2, 0)) for i, o in pairwise(widths)])
-        self.convs.append(conv(1024, 1024, (5, 1), 1, padding=(2, 0)))
-        self.conv_post = conv(1024, 1, (3, 1), 1, padding=(1, 0))
+        self.convs.append(conv(width, width, (5, 1), 1, padding=(2, 0)))
+        self.conv_post = conv(width, 1, (3, 1), 1, padding=(1, 0))
 
     def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
         batch, channels, n_samples = wav.shape
@@ -89,10 +96,12 @@ class PeriodDiscriminator(nn.Module):
 class MultiPeriodDiscriminator(nn.Module):
     """One scale discriminator (index 0) and five period discriminators (2, 3, 5, 7, 11)."""
 
-    def __init__(self, use_spectral_norm: bool = False, periods: Sequence[int] = (2, 3, 5, 7, 11)) -> None:
+    def __init__(
+        self, use_spectral_norm: bool = False, periods: Sequence[int] = (2, 3, 5, 7, 11), width: int = WIDTH
+    ) -> None:
         super().__init__()
-        parts: list[nn.Module] = [ScaleDiscriminator(use_spectral_norm)]
-        parts += [PeriodDiscriminator(period, use_spectral_norm) for period in periods]
+        parts: list[nn.Module] = [ScaleDiscriminator(use_spectral_norm, width)]
+        parts += [PeriodDiscriminator(period, use_spectral_norm, width) for period in periods]
         self.discriminators = nn.ModuleList(parts)
 
     def forward(self, wav: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:

@@ -21,7 +21,10 @@ class WeightNorm(nn.Module):
     folded: bool
 
     def split_weight(self) -> None:
-        """Replace the parameter `weight` by `weight_g` [C, 1, ...] and `weight_v` [C, ...] of the same value."""
+        """Replace the parameter `weight` by `weight_g` [C, 1, ...] and `weight_v` [C, ...] of the same value.
+
+        It also undoes `fold`: the layer can be trained again.
+        """
         weight = self._parameters.pop("weight")
         assert weight is not None
         self.weight_g = nn.Parameter(torch.norm_except_dim(weight.detach(), 2, 0))
@@ -92,3 +95,10 @@ def fold_weight_norm(module: nn.Module) -> int:
     for layer in layers:
         layer.fold()
     return len(layers)
+
+
+def split_weight_norm(module: nn.Module) -> None:
+    """Undo `fold_weight_norm`, so that `module` can be trained; layers that are not folded stay as they are."""
+    for layer in module.modules():
+        if isinstance(layer, WeightNorm) and layer.folded:
+            layer.split_weight()

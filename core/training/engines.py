@@ -78,6 +78,12 @@ ENGINES: dict[str, TrainEngine] = {
         preflight="core.engines.sovits.kmeans_preflight:preflight",
         code=("core/engines/sovits", "core/features"),
     ),
+    "vocoder": TrainEngine(
+        options="core.engines.sovits.vocoder_options:VocoderOptions",
+        run="core.engines.sovits.vocoder_train:run_train",
+        preflight="core.engines.sovits.vocoder_preflight:preflight",
+        code=("core/engines/sovits", "core/nn", "core/features"),
+    ),
 }
 
 

@@ -72,7 +72,8 @@ def test_types_bounds_and_choices_come_from_the_options() -> None:
 
 @pytest.mark.parametrize("engine", engines.ENGINES)
 def test_what_an_engine_refuses_is_not_asked(engine: str) -> None:
-    refused = {"sovits-kmeans": {"ranks", "devices", "init_from"}, "voxcpm": {"init_from"}}.get(engine, set())
+    other_base = {"voxcpm": {"init_from"}, "vocoder": {"init_from"}}
+    refused = {"sovits-kmeans": {"ranks", "devices", "init_from"}, **other_base}.get(engine, set())
     names = {one.name for one in fields_of(engine)}
     assert not refused & names
     assert refused or {"ranks", "init_from"} <= names or engine == "sovits-index"

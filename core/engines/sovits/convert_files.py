@@ -106,17 +106,27 @@ def find_vocoder(wanted: str | None, folder: Path, settings: Settings) -> Path:
     """
     if wanted:
         return _named(wanted, folder, "vocoder", "Choose another file.")
-    own = _newest(folder / "vocoder", VOCODER_NAMES)
-    if own is not None:
-        return own
+    return vocoder_in(folder / "vocoder") or studio_vocoder(settings)
+
+
+def vocoder_in(folder: Path) -> Path | None:
+    """The weights of the vocoder in a folder, or None."""
+    return _newest(folder, VOCODER_NAMES)
+
+
+def studio_vocoder(settings: Settings) -> Path:
+    """NSF-HiFi-GAN's file in the pretrain folder.
+
+    Raises Unavailable with licence, size and how to get it by hand.
+    """
     found = catalogue.locate(settings, VOCODER)
     if found.state == "present" and found.path is not None:
-        at = _newest(found.path, VOCODER_NAMES)
+        at = vocoder_in(found.path)
         if at is not None:
             return at
     one = found.entry
     raise Unavailable(
-        f"Diffusion and the enhancer need the vocoder NSF-HiFi-GAN, which is not in {found.path}: about "
+        f"Diffusion, the enhancer and fine-tuning need the vocoder NSF-HiFi-GAN, which is not in {found.path}: about "
         f"{one.size_bytes / 2**20:.0f} MB, licence {one.licence}.",
         f"{one.by_hand[0].upper()}{one.by_hand[1:]}.",
         where=str(found.path),

@@ -26,7 +26,7 @@ def preflight(settings: Settings, options: BesideOptions) -> list[Check]:
     return [
         *checks,
         *common.clip_files(settings, options.voice, accepted),
-        _target(settings, options),
+        voice_model(settings, options),
         common.disk(settings, options, sizes),
         common.computes_on(settings, slow_on_cpu=heavy),
         common.others(settings),
@@ -37,7 +37,8 @@ def _full_bytes(info: RunInfo) -> float:
     return _FULL.get(str(info.options.get("engine")), _FULL[KmeansOptions.model_fields["engine"].default])
 
 
-def _target(settings: Settings, options: BesideOptions) -> Check:
+def voice_model(settings: Settings, options: BesideOptions) -> Check:
+    """Whether there is a model that the part could be for, and its encoder."""
     from core.features.encoders import available
 
     try:

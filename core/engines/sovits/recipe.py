@@ -5,7 +5,8 @@ probes, saving, resuming, stopping. A `Recipe` supplies what differs between fam
 batch is made ready, what the generator is run on, and the losses. One recipe object lives for one run.
 
 Families: `core.engines.sovits.vits_recipe.VitsRecipe` (presets standard and tiny) and
-`core.engines.sovits.lite_recipe.LiteRecipe` (preset lite).
+`core.engines.sovits.lite_recipe.LiteRecipe` (preset lite); `core.engines.sovits.vocoder_learner.VocoderRecipe`, which
+trains a vocoder.
 
 Order of one training step, driven by `core.engines.sovits.learner`::
 

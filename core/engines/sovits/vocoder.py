@@ -6,7 +6,7 @@ The tensors are those of the generator's decoder without a speaker; weight norm 
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -45,6 +45,8 @@ class VocoderConfig(BaseModel):
     fmin: float
     fmax: float
     mini_nsf: bool = False
+    discriminator_periods: tuple[Annotated[int, Field(ge=1)], ...] = (2, 3, 5, 7, 11)
+    """Samples; what training judges it by."""
 
     @model_validator(mode="after")
     def _sizes_agree(self) -> "VocoderConfig":
@@ -125,7 +127,13 @@ def load_vocoder(path: Path, config_path: Path | None = None, device: str = "cpu
     `config_path`: its config; None: the `config.json` beside it. Raises BadInput for the config and ModelFileError for
     the weights.
     """
-    config_path = config_path or path.with_name("config.json")
+    vocoder = Vocoder(read_vocoder_config(config_path or path.with_name("config.json")))
+    load_decoder(vocoder, path)
+    return prepare_vocoder(vocoder, device)
+
+
+def read_vocoder_config(config_path: Path) -> VocoderConfig:
+    """A vocoder's `config.json`. Raises BadInput."""
     try:
         raw = json.loads(config_path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
@@ -134,7 +142,14 @@ def load_vocoder(path: Path, config_path: Path | None = None, device: str = "cpu
             "Put the config.json that came with the vocoder beside its file.",
             where=str(config_path),
         ) from err
-    vocoder = Vocoder(parse_vocoder_config(raw, str(config_path)))
+    return parse_vocoder_config(raw, str(config_path))
+
+
+def load_decoder(vocoder: Vocoder, path: Path) -> None:
+    """Put the weights of a file into the decoder, strictly; its weight norm is folded where the file's is.
+
+    Raises ModelFileError.
+    """
     tensors = load_tensors(path)
     if any(name.startswith("emb_g.") for name in tensors):
         raise ModelFileError(
@@ -143,7 +158,6 @@ def load_vocoder(path: Path, config_path: Path | None = None, device: str = "cpu
     if not any(name.endswith("weight_g") for name in tensors):
         fold_weight_norm(vocoder.decoder)
     strict_load(vocoder.decoder, tensors, str(path))
-    return prepare_vocoder(vocoder, device)
 
 
 def prepare_vocoder(vocoder: Vocoder, device: str = "cpu") -> Vocoder:
