@@ -123,7 +123,8 @@ class JobQueue:
         self.lock.release()
 
     def recover(self) -> list[Job]:
-        """Settle the jobs marked running: dead ones become interrupted (returned), living ones are watched again."""
+        """Settle the jobs marked running: dead ones become interrupted (returned), living ones are watched again, and
+        those that no worker had begun wait again."""
         gone: list[Job] = []
         for job in self.store.list(limit=1000, states=("running",)):
             if job.id in self._watched:
@@ -135,6 +136,9 @@ class JobQueue:
                 continue
             # Its worker is dead, but what that had started may not be.
             processes.end(processes.tree(None, mark))
+            if job.pid is None and self.store.requeue(job.id):
+                _log.info("job %d had not begun when the studio was closed: it waits again", job.id)
+                continue
             error = JobCrashed(
                 f"The {job.kind} job was interrupted: its process ended while the studio was closed.",
                 "Start it again; what it had saved is still there.",

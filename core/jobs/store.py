@@ -174,6 +174,17 @@ class JobStore:
         )
         return _job(rows[0]) if rows else None
 
+    def requeue(self, job_id: int) -> bool:
+        """Let a running job that no worker has begun wait again; False if one has, or it is not running, or was asked to
+        stop."""
+        return bool(
+            self._change(
+                "UPDATE jobs SET state = 'queued', started_at = NULL, updated_at = ? "
+                "WHERE id = ? AND state = 'running' AND pid IS NULL AND cancel_requested = 0",
+                (time.time(), job_id),
+            )
+        )
+
     def attach(self, job_id: int, pid: int, pid_started: float, instead_of: int | None = None) -> bool:
         """Record the worker process of a running job; False if the job is not running or has another worker.
 

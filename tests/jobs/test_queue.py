@@ -361,3 +361,19 @@ def test_a_job_outlives_even_a_studio_that_is_killed(bench: Bench) -> None:
     assert bench.store.get(job.id).state == "running"
     (bench.root / "go").touch()
     assert bench.ended(job).state == "completed"
+
+
+def test_a_job_that_no_worker_had_begun_waits_again(bench: Bench) -> None:
+    """A studio killed between taking a job and starting its worker has done nothing of it: nothing is lost."""
+    dead = bench.queue()
+    job = dead.submit("sleepy", {"steps": 1})
+    stopped = dead.submit("sleepy", {"steps": 1})
+    assert bench.store.claim("work").id == job.id
+    living = bench.queue()
+    assert living.recover() == []
+    assert bench.store.get(job.id).state == "queued"
+    assert bench.store.claim("work").id == job.id
+    bench.store.request_cancel(job.id)
+    assert [one.id for one in living.recover()] == [job.id], "asked to stop, it is not begun again"
+    living.start()
+    assert bench.ended(stopped).state == "completed"
