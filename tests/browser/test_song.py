@@ -1,9 +1,11 @@
-"""A song and a live conversion, as a person makes them: import a model, convert, mix; microphone in, voice out."""
+"""What a trained voice is for, beside Convert: a song at the mixing desk, a text spoken, the microphone live."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
 from core.audio.encode import write_audio
 from core.dataset.voices import VoiceStore
@@ -48,6 +50,28 @@ def test_stems_become_a_song_that_is_heard_part_by_part(page: Any, studio: Serve
     page.click("#song-result [data-name='1']")
     page.wait_for_function("() => document.querySelector('#song-result audio').duration > 1")
     assert list(studio.workspace.glob("outputs/*_song.wav.json"))
+
+
+def test_a_text_is_spoken_through_the_voices_model(page: Any, studio: Served, voice: str) -> None:
+    """Built-in speech, "The chosen voice": espeak-ng says it, the converter gives it the voice, at the model's rate."""
+    open_page(page, studio.url, "speech")
+    page.wait_for_function("() => document.querySelector('#voice input').value !== ''")
+    page.fill("#speech-engine input", "Built-in")
+    page.keyboard.press("Enter")
+    page.click("#speech-whose >> text=The chosen voice")
+    page.wait_for_selector("#speech-verdict .ts-muted")
+    page.fill("#speech-text textarea", "Good morning.")
+    page.click("#speak")
+    page.wait_for_selector("#takes [data-take]")
+    take = page.get_attribute("#takes [data-take]", "data-take")
+    kept = studio.workspace / "outputs" / "speech" / take
+    about = json.loads((kept / "take.json").read_text("utf-8"))
+    assert (about["engine"], about["voice"]) == ("builtin", voice)
+    samples, rate_hz = soundfile.read(kept / "take.wav")
+    assert rate_hz == 44100, "espeak-ng itself speaks at another rate"
+    assert samples.size > 0.3 * rate_hz
+    assert abs(samples).max() > 1e-4
+    page.wait_for_function("size => TS.speech.last.received === size", arg=samples.size)
 
 
 @pytest.mark.usefixtures("voice")

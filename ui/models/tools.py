@@ -7,7 +7,7 @@ import gradio as gr
 
 from core.errors import BadInput
 from core.paths import safe_filename, unique_path
-from ui.controls import Context, esc, html_part
+from ui.controls import Context, esc, html_part, section
 
 if TYPE_CHECKING:
     from ui.texts import Texts
@@ -36,8 +36,9 @@ def build(ctx: Context) -> None:
     t = ctx.t
     with gr.Row(elem_classes="ts-cols", equal_height=False):
         with gr.Column(scale=0, min_width=300, elem_classes="ts-left"):
-            file = gr.File(label=t("models.one_file"), file_count="single", type="filepath", elem_id="tool-file",
-                           height=110)
+            gr.HTML(section(t("models.one_file")), apply_default_css=False, js_on_load=None)
+            file = gr.File(label=t("models.one_file"), show_label=False, file_count="single", type="filepath",
+                           height=90, elem_id="tool-file", elem_classes="ts-drop")
             inspect = gr.Button(t("models.inspect"), elem_id="inspect", size="sm")
             half = gr.Checkbox(False, label=t("models.half_long"), elem_id="tool-half")
             compress = gr.Button(t("models.compress_file"), elem_id="compress-file", size="sm")

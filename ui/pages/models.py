@@ -46,7 +46,8 @@ def _build_form(ctx: Context) -> list[Any]:
     gr.HTML(section(t("models.bring")) + f'<p class="ts-muted ts-about">{esc(t("models.bring_hint"))}</p>',
             apply_default_css=False, js_on_load=None)
     return [
-        gr.File(label=t("models.files"), file_count="multiple", type="filepath", elem_id="models-files", height=130),
+        gr.File(label=t("models.files"), show_label=False, file_count="multiple", type="filepath", height=90,
+                elem_id="models-files", elem_classes="ts-drop"),
         gr.Textbox(label=t("models.path"), info=t("models.path_info"), elem_id="models-path", max_lines=1),
         gr.Textbox(label=t("models.voice"), info=t("models.voice_info"), elem_id="models-voice", max_lines=1,
                    max_length=80),
