@@ -175,7 +175,7 @@ class JobStore:
         return _job(rows[0]) if rows else None
 
     def requeue(self, job_id: int) -> bool:
-        """Let a running job that no worker has begun wait again; False if one has, or it is not running, or was asked to
+        """Let a running job that no worker has begun wait again; False if one has, or it does not run or was asked to
         stop."""
         return bool(
             self._change(

@@ -40,7 +40,7 @@ def test_figures_stand_where_their_heads_say() -> None:
     head, line = cells(markdown({"rows": [ROW]}))
     told = dict(zip(head, line, strict=True))
     assert told["device"] == "cuda:0, 8 threads"
-    assert (told["steps/s"], told["data wait"], told["peak"]) == ("9.5", "3.4%", "4.2 GiB")
+    assert (told["steps/s"], told["waits"], told["peak"]) == ("9.5", "3.4%", "4.2 GiB")
 
 
 def test_no_rows_no_harm() -> None:

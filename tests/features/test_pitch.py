@@ -144,7 +144,7 @@ def test_listing_and_making_agree() -> None:
         if info.ready:
             assert predictor(info.name).name == info.name
         else:
-            with pytest.raises(Unavailable, match="not installed|rmvpe"):
+            with pytest.raises(Unavailable, match=r"not installed|rmvpe"):
                 pitch.create(info.name)
 
 

@@ -15,6 +15,7 @@ from core.engines.sovits.export import export_model, load_model
 from core.engines.sovits.model import SovitsGenerator
 from core.errors import BadInput, Conflict, ModelFileError, NotFound
 from core.models.desk import ModelsDesk
+from core.models.safe_load import load_checkpoint
 from core.settings import load_settings
 from core.studio import Studio
 from tests.engines.sovits.test_anatomy import config
@@ -78,7 +79,7 @@ def test_a_file_is_compressed_as_upstream_writes_it(desk: ModelsDesk, tmp_path: 
     torch.manual_seed(1)
     generator = SovitsGenerator(config())
     write_upstream(tmp_path / "G_9.pth", generator, iteration=4, learning_rate=1e-4)
-    made = torch.load(desk.compress_file(tmp_path / "G_9.pth", tmp_path / "g.pth", half=True), weights_only=True)
+    made = load_checkpoint(desk.compress_file(tmp_path / "G_9.pth", tmp_path / "g.pth", half=True))
     assert made["iteration"] == 0
     assert set(made) == {"model", "iteration", "optimizer", "learning_rate"}
     assert made["optimizer"]["state"] == {}

@@ -15,10 +15,13 @@ from ui.texts import I18N_DIR, LANGUAGES, load_table, pick_language, texts
 
 UI = Path(__file__).resolve().parents[2] / "ui"
 # Keys put together at run time: a state, a kind of job, an error's code …
-DYNAMIC = ("state.", "job.", "error.", "js.", "reason.", "check.", "nav.", "training.opt_", "training.about_", "training.engine_",
-           "home.step_", "home.next_", "theme.", "clip.", "run.", "jobs.", "settings.", "training.plot_", "cut.only_",
-           "cut.rate_", "clean.", "language.", "limit.", "cleaning.", "quality.", "said.", "set.", "speech.", "models.kind.",
-           "models.info.", "models.as_", "models.col_", "models.present", "models.partial", "models.absent")
+DYNAMIC = (
+    *("state.", "job.", "error.", "js.", "reason.", "check.", "nav.", "training.opt_", "training.about_"),
+    *("training.engine_", "home.step_", "home.next_", "theme.", "clip.", "run.", "jobs.", "settings."),
+    *("training.plot_", "cut.only_", "cut.rate_", "clean.", "language.", "limit.", "cleaning.", "quality."),
+    *("said.", "set.", "speech.", "models.kind.", "models.info.", "models.as_", "models.col_"),
+    *("models.present", "models.partial", "models.absent"),
+)
 
 
 def tables() -> dict[str, dict[str, str]]:

@@ -97,7 +97,7 @@ def test_suggestions_speak_chinese() -> None:
 
 
 def test_what_went_wrong_is_said_in_chinese(workspace: Path) -> None:
-    error = health.explain_memory(7, 5, 8, 1, "r")
+    error = health.explain_memory("Step 8", 5, 8, 1, "r")
     run = create_run(workspace, "r", "v", "lite")
     info = RunInfo(run.name, "v", "lite", "e", state="failed", error=error.to_dict(), offer=error.offer,
                    notes=["Repeats the run 'x'."], options=options.TrainOptions(voice="v").model_dump())

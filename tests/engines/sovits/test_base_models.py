@@ -13,6 +13,7 @@ from core.engines.sovits.import_base import folder_of, start_from
 from core.engines.sovits.model import SovitsGenerator
 from core.engines.sovits.presets import preset
 from core.errors import BadInput, ModelFileError
+from core.models.safe_load import load_checkpoint
 from core.settings import Settings, load_settings
 from core.training.options import parse_options
 from tests.engines.sovits.test_anatomy import config
@@ -74,7 +75,7 @@ def test_named_weights_bring_the_discriminator_that_lies_with_them(settings: Set
     made = recipe()
     note = start_from(made, config(), options(init_from=str(tmp_path / "G_800.pth")), settings)
     assert note == "Starts from G_800.pth and D_800.pth."
-    expected = torch.load(tmp_path / "D_800.pth", weights_only=True)["model"]["weight"]
+    expected = load_checkpoint(tmp_path / "D_800.pth")["model"]["weight"]
     assert torch.equal(made.discriminator.weight, expected)
 
 

@@ -19,6 +19,7 @@ from core.engines.sovits.import_job import run_import
 from core.engines.sovits.import_look import look
 from core.errors import BadInput, NotFound
 from core.jobs.context import ForegroundContext
+from core.models.safe_load import load_checkpoint
 from core.settings import Settings, load_settings
 from tests.conftest import save_wav
 from tests.engines.sovits.test_anatomy import config
@@ -104,7 +105,7 @@ def test_a_folder_becomes_a_voice_that_converts(upstream: Path, settings: Settin
         *("card.json", "config.json", "diffusion/config.yaml", "diffusion/model_4000.safetensors"),
         *("discriminator.safetensors", "kmeans.safetensors", "model.safetensors", "retrieval.safetensors"),
     ]
-    original = torch.load(upstream / "logs/44k/G_1600.pth", weights_only=True)["model"]
+    original = load_checkpoint(upstream / "logs/44k/G_1600.pth")["model"]
     for name, tensor in load_file(folder / "model.safetensors").items():
         assert torch.equal(tensor, original[name]), name
     np.testing.assert_array_equal(load_file(folder / "kmeans.safetensors")["bob"].numpy(), KMEANS * 2)
@@ -224,14 +225,14 @@ def _cut(path: Path) -> None:
 
 def _shape(path: Path) -> None:
     write_generator(path, config())
-    data = torch.load(path, weights_only=True)
+    data = load_checkpoint(path)
     data["model"]["enc_p.proj.bias"] = torch.zeros(3)
     torch.save(data, path)
 
 
 def _nan(path: Path) -> None:
     write_generator(path, config())
-    data = torch.load(path, weights_only=True)
+    data = load_checkpoint(path)
     data["model"]["dec.conv_pre.bias"][0] = float("nan")
     torch.save(data, path)
 

@@ -18,6 +18,7 @@ from core.errors import Cancelled, Conflict, ModelFileError, NotFound
 from core.features import cache
 from core.jobs.context import ForegroundContext
 from core.models.npy_file import read_npy
+from core.models.safe_load import load_checkpoint
 from core.settings import Settings, load_settings
 from tests.training.material import DIM, BandEncoder, make_voice, register_encoder
 
@@ -39,10 +40,10 @@ def test_there_and_back(settings: Settings, tmp_path: Path) -> None:
     assert export(settings, out, vol_embedding=True)["clips"] == 5
     clip = out / "dataset" / "44k" / "ann" / "clip0.wav"
     n_frames = (clip.stat().st_size - 44) // 2 // 512
-    units = torch.load(f"{clip}.soft.pt", weights_only=True)
+    units = load_checkpoint(f"{clip}.soft.pt")
     assert units.dtype == torch.float32
     assert units.shape[:2] == (1, DIM)
-    assert torch.load(clip.with_suffix(".spec.pt"), weights_only=True).shape == (1025, n_frames)
+    assert load_checkpoint(clip.with_suffix(".spec.pt")).shape == (1025, n_frames)
     curves = read_npy(Path(f"{clip}.f0.npy"))
     assert (curves.shape, curves.dtype) == ((2, n_frames), np.dtype(object))
     assert set(curves[1]) <= {0.0, 1.0}
