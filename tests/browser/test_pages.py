@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
-PAGES = ("home", "dataset", "cutting", "training", "convert", "jobs", "settings")
+PAGES = ("home", "dataset", "cutting", "training", "convert", "song", "live", "speech", "models", "jobs", "settings")
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
