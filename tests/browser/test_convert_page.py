@@ -159,6 +159,7 @@ def test_several_files_and_a_preset(page: Any, studio: Any, do: Any, singers: st
     assert page.locator("#batch a[download$='.flac']").count() == 2
 
 
+@pytest.mark.slow
 def test_a_song_of_four_minutes_stays_light(page: Any, studio: Any, do: Any, singers: str, tmp_path: Path) -> None:
     n_frames = round(240 / HOP_S)
     rate_hz = 8000
@@ -179,7 +180,7 @@ def test_a_song_of_four_minutes_stays_light(page: Any, studio: Any, do: Any, sin
     eventually(lambda: np.abs(read_track(place).f0[5000:5005] / f0[4999] - 1).max() < 0.02)
     assert page.evaluate("TS.pitch.span") == pytest.approx(240, abs=0.1)
     assert page.locator(".ts-pitch *").count() < 40, "nothing on the page grows with the song"
-    page.wait_for_function("[...TS.pitch.spectrum.blocks.values()].filter((one) => one.data).length === 4")
+    page.wait_for_function("[...TS.pitch.spectrum.blocks.values()].filter((one) => one.data).length >= 4")
     longest = page.evaluate("""async () => {
       const pen = TS.pitch, times = [];
       for (let i = 0; i < 10; i += 1) {
