@@ -51,7 +51,8 @@
         trigger("act", { ...turn.dataset });
         return;
       }
-      pick(ids[Math.max(0, Math.min(ids.length - 1, at < 0 ? 0 : at + by))], extend, true);
+      const to = at >= 0 ? at + by : by > 1 ? by : 0; // with no current row a step takes the first, End the last
+      pick(ids[Math.max(0, Math.min(ids.length - 1, to))], extend, true);
     };
 
     const verdict = (word) => {
