@@ -5,7 +5,7 @@ import math
 import subprocess
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -140,3 +140,15 @@ def test_a_full_disk_leaves_the_old_table(voice: Voice) -> None:
     assert done.returncode == 0, done.stderr
     assert table.path.read_bytes() == before
     assert not [p for p in voice.sliced.iterdir() if p.name.startswith(".tmp")]
+
+
+def test_tables_older_than_speaker_and_language_load(workspace: Path) -> None:
+    voice = VoiceStore(workspace).create("old")
+    new = asdict(Clip("a", "sliced_audio/a.wav", "r.wav", 0, 1, 1.0, -20, -3, 35.0, 0.0, "0" * 64))
+    assert {"speaker", "language"} <= new.keys()
+    table = ClipTable(voice)
+    table.save([])
+    old = {key: value for key, value in new.items() if key not in ("speaker", "language")}
+    table.path.write_text(json.dumps(old) + "\n", encoding="utf-8")
+    (clip,) = table.load()
+    assert (clip.speaker, clip.language) == ("", "")
