@@ -97,8 +97,12 @@ class VoiceStore:
         """Make an empty voice; its name is made safe for a folder. Raises BadInput (no name), Conflict, NoSpace."""
         voice = self._free(name)
         try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            voice.path.mkdir()  # of several who ask at once, in whatever process, one makes it
             for folder in FOLDERS:
-                (voice.path / folder).mkdir(parents=True, exist_ok=True)
+                (voice.path / folder).mkdir(exist_ok=True)
+        except FileExistsError as err:
+            raise _taken(voice.name) from err
         except OSError as err:
             raise _explain(err, voice.path) from err
         return voice
@@ -142,8 +146,12 @@ class VoiceStore:
             raise BadInput("The voice needs a name.", "Use letters or digits of any language.", where="name")
         for other in self.list():
             if other.name != but and _key(other.name) == _key(wanted):
-                raise Conflict(f"There is a voice {other.name!r} already.", "Choose another name.", where=wanted)
+                raise _taken(other.name)
         return Voice(wanted, self.root / wanted)
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f"There is a voice {name!r} already.", "Choose another name.", where=name)
 
 
 def _key(name: str) -> str:

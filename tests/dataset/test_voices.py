@@ -128,3 +128,20 @@ def test_a_protected_folder_says_so(store: VoiceStore) -> None:
     store.root.chmod(0o500)
     with pytest.raises(BadInput, match="cannot be changed"):
         store.create("Ann")
+
+
+def test_of_many_who_ask_at_once_one_makes_the_voice(workspace: Path) -> None:
+    """Also of several processes: nothing but the folder tells them of each other."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def ask(_: int) -> bool:
+        try:
+            VoiceStore(workspace).create("same")
+        except Conflict:
+            return False
+        return True
+
+    for _ in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(ask, range(8))) == 1
+        VoiceStore(workspace).delete("same")
