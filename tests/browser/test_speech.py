@@ -72,6 +72,8 @@ def test_clone_stream_stop_repeat_and_mend(
     page.fill("#speech-text textarea", PARAGRAPH)
     page.click("#speech-expert button")
     page.fill("#speech-steps input", "2")
+    page.press("#speech-steps input", "Tab")  # a number counts once its field is left
+    page.wait_for_timeout(1000)
 
     page.click("#speak")
     page.wait_for_function(f"{STATE} === 'speaking' || {STATE} === 'failed'")
