@@ -1,7 +1,7 @@
 """The speech engine that is always here: espeak-ng, robotic, offline, sentence by sentence.
 
-Its tremor is another each time, so a seed does not bring the same samples back. It satisfies the same interface as the
-large engines, so that every way through the service works without a download.
+It goes on from what it said before, so a seed does not bring the same samples back. It satisfies the same interface as
+the large engines, so that every way through the service works without a download.
 """
 
 from collections.abc import Generator, Iterator

@@ -1,5 +1,7 @@
 """What the cutting tests share: a short recording of synthetic speech with its subtitles and its truth."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from core.audio.encode import write_audio
 from core.cutting.slice import run_slice
 from core.jobs.context import ForegroundContext
+from core.paths import REPO_ROOT
 from core.settings import load_settings
 
 RATE_HZ = 22050
@@ -36,17 +39,30 @@ class Talk:
         return write_srt(path, [(start, end) for start, end in times])
 
 
+def spoken(path: Path, n_sentences: int) -> list[np.ndarray]:
+    """The first of SENTENCES, by a process of its own: espeak-ng goes on from what it said before, so that only a fresh
+    one says them alike each time."""
+    program = (
+        "import sys; import numpy as np; from core.audio.synthetic import SENTENCES, WOMAN, speak\n"
+        f"said = [speak(text, WOMAN) for text in SENTENCES[:{n_sentences}]]\n"
+        f"assert {{rate for _, rate in said}} == {{{RATE_HZ}}}\n"
+        "np.savez(sys.argv[1], *(audio for audio, _ in said))"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)], cwd=REPO_ROOT, check=True)
+    with np.load(path) as kept:
+        return [kept[f"arr_{number}"] for number in range(n_sentences)]
+
+
 @pytest.fixture(scope="session")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Talk:
     """Nine sentences with pauses of 0.2 to 0.8 s over a soft noise, 22.05 kHz."""
-    from core.audio.synthetic import SENTENCES, WOMAN, speak
+    from core.audio.synthetic import SENTENCES
 
     rng = np.random.default_rng(1)
     parts, truth, now = [np.zeros(RATE_HZ // 2, np.float32)], [], RATE_HZ // 2
     texts = list(SENTENCES[:9])
-    for text in texts:
-        audio, rate_hz = speak(text, WOMAN)
-        assert rate_hz == RATE_HZ
+    folder = tmp_path_factory.mktemp("talk")
+    for audio in spoken(folder / "spoken.npz", len(texts)):
         loud = np.flatnonzero(np.abs(audio) > 0.003)
         audio = audio[loud[0] : loud[-1] + 1]
         truth.append((now / RATE_HZ, (now + audio.size) / RATE_HZ))
@@ -54,7 +70,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Talk:
         parts += [audio, pause]
         now += audio.size + pause.size
     samples = np.concatenate(parts) + 1e-4 * rng.standard_normal(now, dtype=np.float32)
-    path = write_audio(tmp_path_factory.mktemp("talk") / "讲 talk.wav", samples, RATE_HZ)
+    path = write_audio(folder / "讲 talk.wav", samples, RATE_HZ)
     return Talk(path, truth, texts, samples)
 
 
