@@ -71,9 +71,9 @@ def test_clone_stream_stop_repeat_and_mend(
     page.fill("#speech-words textarea", "The old harbour wakes before the sun.")
     page.fill("#speech-text textarea", PARAGRAPH)
     page.click("#speech-expert button")
-    page.fill("#speech-steps input", "2")
-    page.press("#speech-steps input", "Tab")  # a number counts once its field is left
-    page.wait_for_timeout(1000)
+    page.click("#speech-steps input")  # as a person types it, and then presses Speak at once
+    page.keyboard.press("Control+a")
+    page.keyboard.type("2")
 
     page.click("#speak")
     page.wait_for_function(f"{STATE} === 'speaking' || {STATE} === 'failed'")
