@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,3 +187,16 @@ def sweep(root: str | os.PathLike[str]) -> list[Path]:
                     path.unlink()
             gone.append(path)
     return gone
+
+
+@contextlib.contextmanager
+def scratch(parent: Path, prefix: str) -> Iterator[Path]:
+    """A folder under `parent` that is gone afterwards, whatever happens. Raises NoSpace when the disk is full."""
+    parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as name:
+            yield Path(name)
+    except OSError as err:
+        if is_no_space(err):
+            raise no_space(err, None, parent) from err
+        raise

@@ -1,11 +1,8 @@
 """The job "song": a song in, the same song sung by a trained voice out."""
 
-import contextlib
 import hashlib
 import json
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core import atomic, summaries
 from core.engines.sovits import convert_options
 from core.engines.sovits.convert_options import file_sha256, sidecar_of
-from core.errors import BadInput, NotFound, StudioError, is_no_space, no_space
+from core.errors import BadInput, NotFound, StudioError
 from core.paths import safe_name, unique_path
 from core.song.options import OCTAVE, SIDECAR_FORMAT, SongOptions, parse_options
 from core.song.stems import SongStems, stems_of
@@ -62,7 +59,7 @@ def run_song(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     from core.song.mix import mix_down
 
     began = time.monotonic()
-    with _scratch(ctx.settings.cache_dir) as scratch:
+    with atomic.scratch(ctx.settings.cache_dir, "song-") as scratch:
         audio, mixed = mix_down(
             sung.path,
             stems.accompaniment,
@@ -178,19 +175,6 @@ def _remarks(transpose: float) -> list[str]:
 def _tags(options: SongOptions, source: str) -> dict[str, str]:
     # Nothing here may depend on when or where it was made: the same song gives the same bytes.
     return {"title": Path(source).stem, "artist": options.voice, "comment": NOTICE, "encoder": "Timbre Studio"}
-
-
-@contextlib.contextmanager
-def _scratch(cache_dir: Path) -> Iterator[Path]:
-    """A folder that is gone afterwards, whatever happens. A full disk becomes a NoSpace."""
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(prefix="song-", dir=cache_dir, ignore_cleanup_errors=True) as name:
-            yield Path(name)
-    except OSError as err:
-        if is_no_space(err):
-            raise no_space(err, None, cache_dir) from err
-        raise
 
 
 def _write_sidecar(

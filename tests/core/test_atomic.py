@@ -1,5 +1,6 @@
 """Writes happen wholly or not at all: killed, out of disk, forbidden, or failing in the middle."""
 
+import errno
 import json
 import os
 import signal
@@ -301,3 +302,15 @@ def test_a_place_that_cannot_be_is_told_before_the_work(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match=why):
             atomic.check_target(path, tmp_path / "gone.srt", source)
     assert sorted(tmp_path.iterdir()) == [link, source]
+
+
+def test_scratch_is_gone_also_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), atomic.scratch(tmp_path / "cache", "song-") as folder:
+        (folder / "part.f32").write_bytes(b"x")
+        raise RuntimeError
+    assert folder.name.startswith("song-") and list((tmp_path / "cache").iterdir()) == []
+
+
+def test_scratch_of_a_full_disk_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NoSpace), atomic.scratch(tmp_path, "song-"):
+        raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,6 +1,7 @@
 """Small synthetic voices and models for the tests of training and conversion: real parts, reduced sizes."""
 
 import itertools
+import json
 import wave
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from core.engines.sovits.model import build_generator
 from core.engines.sovits.presets import preset
 from core.features import cache, encoders
 from core.features.encoders.base import ContentEncoder
-from core.settings import Settings
+from core.settings import Settings, load_settings
 
 RATE_HZ = 44100
 DIM = 24
@@ -144,3 +145,19 @@ def export_random(voice: Voice, family: str = "lite", name: str = "random") -> P
     card = {"voice": voice.name, "encoder": "bands", "encoder_fingerprint": "bands-1", "f0_median": 220.0}
     card |= {"preset": family, "step": 1, "run": name, "created": 1.0}
     return export_model(folder, build_generator(config), config_file, card)
+
+
+def settings_for(workspace: Path, patch: pytest.MonkeyPatch) -> Settings:
+    """Settings of a workspace whose models lie in it, with "bands" as an encoder, on one thread."""
+    register_encoder(patch)
+    torch.set_num_threads(1)
+    patch.setenv("TIMBRE_PRETRAIN_DIR", str(workspace / "pretrain"))
+    return load_settings({"workspace": workspace, "device": "cpu", "threads": 1})
+
+
+def make_trained_voice(settings: Settings) -> Voice:
+    """A voice of four short clips with a model of fresh weights, whose pitch is found by dio (no weights needed)."""
+    made = make_voice(settings, n_clips=4, seconds=0.6)
+    card = export_random(made) / "card.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "pitch": "dio"}))
+    return made

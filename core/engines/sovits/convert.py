@@ -1,9 +1,6 @@
 """The conversion job: a recording of any length in, the same in a trained voice out."""
 
-import contextlib
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +19,7 @@ from core.engines.sovits.export import MODEL_FILE, VoiceModel, voice_models
 from core.engines.sovits.join import follow_loudness, limit_peaks
 from core.engines.sovits.pitch_track import Track
 from core.engines.sovits.render import decode, render_all
-from core.errors import BadInput, NotFound, is_no_space, no_space
+from core.errors import BadInput, NotFound
 from core.paths import inside, safe_name, unique_path
 
 if TYPE_CHECKING:
@@ -89,7 +86,7 @@ def convert_with(tools: Tools, options: ConvertOptions, ctx: "JobContext") -> di
     began = time.monotonic()
     source = check_source(options)
     target = _target(options, settings.outputs)
-    with _scratch(settings.cache_dir) as scratch:
+    with atomic.scratch(settings.cache_dir, "convert-") as scratch:
         recording = decode(source, scratch, options, settings.max_decode_hours, ctx.sub(0.0, 0.13))
         transpose, medians = _transpose(options, source, tools.model)
         out = _scratch_array(scratch / "out.f32", recording.audio.size)
@@ -153,19 +150,6 @@ def _target(options: ConvertOptions, outputs: Path) -> Path:
         return target
     name = safe_name(f"{Path(options.source).stem}_{options.voice}", "converted")
     return unique_path(outputs / f"{name}.{options.format}")
-
-
-@contextlib.contextmanager
-def _scratch(cache_dir: Path) -> Iterator[Path]:
-    """A folder that is gone afterwards, whatever happens. A full disk becomes a NoSpace."""
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(prefix="convert-", dir=cache_dir, ignore_cleanup_errors=True) as name:
-            yield Path(name)
-    except OSError as err:
-        if is_no_space(err):
-            raise no_space(err, None, cache_dir) from err
-        raise
 
 
 def _scratch_array(path: Path, n_samples: int) -> NDArray[np.float32]:

@@ -1,6 +1,5 @@
 """The run that trains a shallow diffusion model for a voice model; it ends as `diffusion/` beside that model."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import yaml
 
+from core.engines.sovits import beside
 from core.engines.sovits.config import SovitsConfig
 from core.engines.sovits.dataset import RATE_HZ, TrainingSet, align_mode, whole_clip
 from core.engines.sovits.diffusion.model import DiffusionSizes, Unit2Mel
@@ -23,18 +23,13 @@ from core.errors import BadInput
 from core.models.safe_load import load_tensors, strict_load
 from core.nn.noise import Noise
 from core.nn.vocoder_mel import VocoderMel
-from core.training import job, proof, random_state
+from core.training import job, random_state
 from core.training.descent import fast_maths
 from core.training.generations import save_tensors
 from core.training.job import Session
-from core.training.loop import Loop
-from core.training.metrics import MetricsLog
-from core.training.publish import publish
 
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
-
-_LONGEST_PROBE_FRAMES = 860
 
 
 def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
@@ -43,7 +38,7 @@ def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
 
 
 def _train(session: Session[DiffusionOptions]) -> dict[str, Any]:
-    run, info, options = session.run, session.info, session.options
+    info, options = session.info, session.options
     session.ctx.progress(0.0, "features")
     with session.first_before_others():
         target, data = gather(session)
@@ -58,34 +53,20 @@ def _train(session: Session[DiffusionOptions]) -> dict[str, Any]:
     batch_size = session.global_batch(options.batch_size or BASE_BATCH)
     batches = TrainingSet(data.train, SegmentPlan(frames, fixed=True), batch_size, options.seed, mode)
 
-    def probe(step: int, metrics: MetricsLog) -> float:
-        value = held_out_loss(learner, data, mode, options.probes, session.device)
-        metrics.scalars(step, {"probe/loss": value}, time.time())
-        return value
+    def judge() -> float:
+        return held_out_loss(learner, data, mode, options.probes, session.device)
 
-    loop = Loop(
-        *(run, info, learner, batches, options, session.device),
-        about=session.about(data.data_hash),
-        probe=probe,
-        ranks=session.ranks,
-    )
-    fit = session.fit(loop)
+    fit = session.fit(beside.loop(session, learner, batches, data, "loss", judge))
 
     def give(verify: bool) -> tuple[Path, dict[str, Any]]:
-        figures: dict[str, Any] = {"held_out_loss": info.best_value}
-
         def write(build: Path) -> None:
             save_tensors(build / f"model_{info.step}.safetensors", model.state_dict(), {"format": "pt"})
             text = yaml.safe_dump(config_of(options, target, sizes), sort_keys=False, allow_unicode=True)
             (build / "config.yaml").write_text(text, encoding="utf-8")
 
-        def check(fresh: Path) -> None:
-            arguments = [str(fresh), str(data.held_out[0].audio), str(data.held_out[0].features)]
-            module = "core.engines.sovits.diffusion_verify"
-            figures.update(proof.ask_fresh_process(module, arguments, "the diffusion model"))
-
-        publish(target.folder / "diffusion", write, check if verify else None)
-        return target.folder, figures
+        verifier = "core.engines.sovits.diffusion_verify" if verify else None
+        figures = beside.hand_over(target.folder / "diffusion", write, data, verifier, "the diffusion model")
+        return target.folder, {"held_out_loss": info.best_value, **figures}
 
     return session.finish(fit, give)
 
@@ -184,7 +165,7 @@ def held_out_loss(learner: DiffusionLearner, data: Material, mode: Any, probes: 
     steps = learner.model.decoder.trained_steps
     for number, example in enumerate(data.held_out[:probes]):
         clip = whole_clip(example, mode).to(device)
-        frames = min(clip.f0_hz.shape[1], _LONGEST_PROBE_FRAMES)
+        frames = min(clip.f0_hz.shape[1], beside.LONGEST_PROBE_FRAMES)
         cut = replace(
             clip,
             units=clip.units[..., :frames],

@@ -27,8 +27,7 @@ class SpectrogramDiscriminator(nn.Module):
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         widths = [1, channels, channels * 2, channels * 2, channels * 2]
         self.layers = nn.ModuleList(
-            weight_norm(nn.Conv2d(a, b, (5, 3), stride=(2, 1), padding=(2, 1)))
-            for a, b in itertools.pairwise(widths)
+            weight_norm(nn.Conv2d(a, b, (5, 3), stride=(2, 1), padding=(2, 1))) for a, b in itertools.pairwise(widths)
         )
         self.judge = weight_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
 

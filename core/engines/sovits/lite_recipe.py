@@ -41,9 +41,7 @@ def stft_losses(audio: Tensor, target: Tensor) -> Tensor:
     total = audio.new_zeros(())
     for n_fft, hop in RESOLUTIONS:
         window = torch.hann_window(n_fft, device=audio.device)
-        fake, real = (
-            torch.stft(x, n_fft, hop, window=window, return_complex=True).abs() for x in (audio, target)
-        )
+        fake, real = (torch.stft(x, n_fft, hop, window=window, return_complex=True).abs() for x in (audio, target))
         convergence = torch.linalg.norm(real - fake) / torch.linalg.norm(real).clamp(min=1e-3)
         # 1e-2 is about 70 dB under a loud voice at these window lengths: below it there is nothing to learn
         distance = F.l1_loss(torch.log(fake + 1e-2), torch.log(real + 1e-2))

@@ -1,12 +1,12 @@
 """The run that fine-tunes NSF-HiFi-GAN on a voice; it ends as `vocoder/` beside a model of that voice."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from core import atomic
+from core.engines.sovits import beside
 from core.engines.sovits.dataset import RATE_HZ, Example, TrainingSet, align_mode, whole_clip
 from core.engines.sovits.kmeans_train import gather
 from core.engines.sovits.learner import VoiceLearner
@@ -16,19 +16,15 @@ from core.engines.sovits.vocoder_learner import VocoderRecipe
 from core.engines.sovits.vocoder_options import VocoderOptions, find_base
 from core.errors import Conflict
 from core.nn.weight_norm import split_weight_norm
-from core.training import job, proof, random_state
+from core.training import job, random_state
 from core.training.descent import fast_maths
 from core.training.generations import save_tensors
 from core.training.job import Session
-from core.training.loop import Loop
-from core.training.metrics import MetricsLog
-from core.training.publish import publish
 
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
 
 FOLDER, MODEL_FILE, CONFIG_FILE = "vocoder", "model.safetensors", "config.json"
-_LONGEST_PROBE_FRAMES = 860
 
 
 def run_train(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
@@ -53,32 +49,19 @@ def _train(session: Session[VocoderOptions]) -> dict[str, Any]:
     mode = align_mode(target.config)
     batches = TrainingSet(data.train, recipe.segments(), batch_size, options.seed, mode)
 
-    def probe(step: int, metrics: MetricsLog) -> float:
-        value = held_out_distance(recipe, held_out, session.device)
-        metrics.scalars(step, {"probe/mel": value}, time.time())
-        return value
+    def judge() -> float:
+        return held_out_distance(recipe, held_out, session.device)
 
-    loop = Loop(
-        *(run, info, VoiceLearner(recipe, options.seed), batches, options, session.device),
-        about=session.about(data.data_hash),
-        probe=probe,
-        ranks=session.ranks,
-    )
-    fit = session.fit(loop)
+    fit = session.fit(beside.loop(session, VoiceLearner(recipe, options.seed), batches, data, "mel", judge))
 
     def give(verify: bool) -> tuple[Path, dict[str, Any]]:
-        figures: dict[str, Any] = {"held_out_mel": info.best_value}
-
         def write(build: Path) -> None:
             save_tensors(build / MODEL_FILE, vocoder.decoder.state_dict(), {"format": "pt"})
             (build / CONFIG_FILE).write_bytes(run.config_file.read_bytes())
 
-        def check(fresh: Path) -> None:
-            arguments = [str(fresh), str(data.held_out[0].audio), str(data.held_out[0].features)]
-            figures.update(proof.ask_fresh_process("core.engines.sovits.vocoder_verify", arguments, "the vocoder"))
-
-        publish(target.folder / FOLDER, write, check if verify else None)
-        return target.folder, figures
+        verifier = "core.engines.sovits.vocoder_verify" if verify else None
+        figures = beside.hand_over(target.folder / FOLDER, write, data, verifier, "the vocoder")
+        return target.folder, {"held_out_mel": info.best_value, **figures}
 
     return session.finish(fit, give)
 
@@ -130,6 +113,6 @@ def held_out_distance(recipe: VocoderRecipe, held_out: list[Example], device: to
     distances = []
     for number, example in enumerate(held_out):
         clip = whole_clip(example, "nearest").to(device)
-        made = recipe.copy_of(clip, _LONGEST_PROBE_FRAMES, seed=100 + number)
+        made = recipe.copy_of(clip, beside.LONGEST_PROBE_FRAMES, seed=100 + number)
         distances.append(float(recipe.mel_distance(made, clip.audio[..., : made.shape[-1]])))
     return sum(distances) / len(distances)

@@ -1,6 +1,5 @@
 """The runs of parts beside a voice model: k-means, index, diffusion; each ends as a file that conversion takes."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -19,31 +18,25 @@ from core.engines.sovits.recipe import Batch
 from core.jobs.context import ForegroundContext
 from core.nn.noise import Noise
 from core.nn.vocoder_mel import VocoderMel
-from core.settings import Settings, load_settings
+from core.settings import Settings
 from core.training import engines
 from core.training.engines import run_train
 from core.training.generations import save_tensors
 from core.training.runs import open_run
 from tests.conftest import save_wav
-from tests.training.material import DIM, export_random, make_voice, register_encoder
+from tests.training.material import DIM, make_trained_voice, settings_for
 
 TINY = {"layers": 2, "channels": 8, "hidden": 8, "seconds": 0.3, "batch_size": 2, "log_every_steps": 1}
 
 
 @pytest.fixture
 def settings(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    register_encoder(monkeypatch)
-    torch.set_num_threads(1)
-    monkeypatch.setenv("TIMBRE_PRETRAIN_DIR", str(workspace / "pretrain"))
-    return load_settings({"workspace": workspace, "device": "cpu", "threads": 1})
+    return settings_for(workspace, monkeypatch)
 
 
 @pytest.fixture
 def voice(settings: Settings) -> Voice:
-    made = make_voice(settings, n_clips=4, seconds=0.6)
-    card = export_random(made) / "card.json"
-    card.write_text(json.dumps({**json.loads(card.read_text()), "pitch": "dio"}))
-    return made
+    return make_trained_voice(settings)
 
 
 def stopping(settings: Settings, when: str) -> ForegroundContext:

@@ -24,13 +24,17 @@ from core.jobs.context import ForegroundContext
 from core.models.safe_load import load_checkpoint
 from core.nn.noise import NoNoise
 from core.nn.weight_norm import fold_weight_norm, split_weight_norm
-from core.settings import Settings, load_settings
+from core.settings import Settings
 from core.training import engines
 from core.training.engines import run_train
 from core.training.proof import BadRender
 from core.training.runs import open_run
 from tests.conftest import save_wav
-from tests.training.material import export_random, make_examples, make_voice, register_encoder
+from tests.training.material import (
+    make_examples,
+    make_trained_voice,
+    settings_for,
+)
 
 TINY: dict[str, Any] = {
     "resblock": "1",
@@ -54,18 +58,12 @@ RUN |= {"save_every_steps": 2, "log_every_steps": 1}
 
 @pytest.fixture
 def settings(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    register_encoder(monkeypatch)
-    torch.set_num_threads(1)
-    monkeypatch.setenv("TIMBRE_PRETRAIN_DIR", str(workspace / "pretrain"))
-    return load_settings({"workspace": workspace, "device": "cpu", "threads": 1})
+    return settings_for(workspace, monkeypatch)
 
 
 @pytest.fixture
 def voice(settings: Settings) -> Voice:
-    made = make_voice(settings, n_clips=4, seconds=0.6)
-    card = export_random(made) / "card.json"
-    card.write_text(json.dumps({**json.loads(card.read_text()), "pitch": "dio"}))
-    return made
+    return make_trained_voice(settings)
 
 
 def write_base(folder: Path, folded: bool = False, **changed: Any) -> Path:
