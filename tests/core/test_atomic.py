@@ -305,10 +305,13 @@ def test_a_place_that_cannot_be_is_told_before_the_work(tmp_path: Path) -> None:
 
 
 def test_scratch_is_gone_also_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), atomic.scratch(tmp_path / "cache", "song-") as folder:
+    def fail(folder: Path) -> None:
         (folder / "part.f32").write_bytes(b"x")
-        raise RuntimeError
-    assert folder.name.startswith("song-") and list((tmp_path / "cache").iterdir()) == []
+        raise RuntimeError(folder.name)
+
+    with pytest.raises(RuntimeError, match="^song-"), atomic.scratch(tmp_path / "cache", "song-") as folder:
+        fail(folder)
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_scratch_of_a_full_disk_says_so(tmp_path: Path) -> None:
