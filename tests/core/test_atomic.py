@@ -309,7 +309,7 @@ def test_scratch_is_gone_also_after_an_error(tmp_path: Path) -> None:
         (folder / "part.f32").write_bytes(b"x")
         raise RuntimeError(folder.name)
 
-    with pytest.raises(RuntimeError, match="^song-"), atomic.scratch(tmp_path / "cache", "song-") as folder:
+    with pytest.raises(RuntimeError, match=r"^song-"), atomic.scratch(tmp_path / "cache", "song-") as folder:
         fail(folder)
     assert list((tmp_path / "cache").iterdir()) == []
 
