@@ -21,8 +21,10 @@ import psutil
 from core.errors import Cancelled, StudioError
 
 _TEXT = "The harbour wakes before the sun."
-_WARM = 50  # requests until every buffer and cache of the libraries is there
-_GROWTH_MB = 16.0
+_WARM = 50  # requests until every cache of the libraries is there
+# Seeds differ, and so do lengths: memory rises to what the longest requests need and stays. A leak shows in the second
+# half of the requests as much as in the first, so the highest of each are compared.
+_GROWTH_MB = 8.0
 _MORE_TENSORS = 20
 
 
@@ -65,10 +67,12 @@ def _measure(engine: Any, count: int) -> dict[str, Any]:
     failures = 0
     for number in range(count):
         failures += _request(engine, number)
-        if number + 1 == _WARM or ((number + 1) % max(1, count // 10) == 0 and number + 1 > _WARM):
+        if number + 1 == _WARM or ((number + 1) % max(1, count // 20) == 0 and number + 1 > _WARM):
             noted.append((number + 1, round(process.memory_info().rss / 2**20, 1), _tensors()))
     last = engine.speak(_TEXT, options).audio
-    growth_mb, more = noted[-1][1] - noted[0][1], noted[-1][2] - noted[0][2]
+    early = max(rss for at, rss, _ in noted if at <= max(_WARM, count // 2))
+    late = max(rss for at, rss, _ in noted if at > count // 2)
+    growth_mb, more = late - early, noted[-1][2] - noted[0][2]
     same = bool(first.shape == last.shape and np.array_equal(first, last))
     return {
         "noted": noted,
@@ -121,7 +125,7 @@ def markdown(figures: dict[str, Any]) -> str:
         lines += ["", f"## {name}", "", "| requests | resident, MiB | tensors |", "|---|---|---|"]
         lines += [f"| {number} | {rss} | {tensors} |" for number, rss, tensors in row["noted"]]
         same = "yes" if row["same_sound_first_and_last"] else "no"
-        lines += ["", f"Grown by {row['growth_mb']} MiB and {row['more_tensors']} tensors since request "
-                      f"{row['noted'][0][0]}; {row['refused']} refused; the same request before and after sounds the "
-                      f"same: {same}."]  # fmt: skip
+        lines += ["", f"Highest in the second half less highest in the first: {row['growth_mb']} MiB. "
+                      f"{row['more_tensors']} tensors more than at request {row['noted'][0][0]}; {row['refused']} "
+                      f"refused; the same request before and after sounds the same: {same}."]  # fmt: skip
     return "\n".join(lines) + "\n"
