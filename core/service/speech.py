@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from core import device
 from core.errors import BadInput, Cancelled, StudioError, Unavailable
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from core.speech.chunk import Chunk
     from core.speech.engine import Engine, Session
     from core.speech.pool import ModelPool
+
+Speaker: TypeAlias = "tuple[Engine[Any, Any], dict[str, Any]]"
+"""A loaded model and the settings that choose one of the voices in it, such as a LoRA."""
 
 BUILTIN = "builtin"
 _BUDGET_BYTES = 12 << 30
@@ -111,13 +114,14 @@ class SpeechService:
         Raises BadInput, NotFound (voice, model), Unavailable, ModelFileError.
         """
         with contextlib.ExitStack() as stack:
-            engine = self._trained(request, stack) or self._engine(*self.choose(request.engine, request.model), stack)
+            found = self._trained(request, stack) or self._engine(*self.choose(request.engine, request.model), stack)
+            engine, own = found
             prompt = self._prompt(engine, request, stack)
             known = type(engine).options.model_fields
-            chosen = {key: value for key, value in request.options.items() if key in known and value is not None}
+            chosen = {key: value for key, value in request.options.items() if key in known and value is not None} | own
             yield engine.session(type(engine).options.model_validate(chosen), prompt)
 
-    def _trained(self, request: SpeechRequest, stack: contextlib.ExitStack) -> "Engine[Any, Any] | None":
+    def _trained(self, request: SpeechRequest, stack: contextlib.ExitStack) -> "Speaker | None":
         """The model of the request's voice that was trained last, where no engine or the built-in one is named: VoxCPM
         speaks by itself, built-in speech goes through a converter. None: the voice has none."""
         if request.voice is None or request.engine.partition(":")[0] not in ("", BUILTIN):
@@ -134,17 +138,21 @@ class SpeechService:
             return self._engine(model.engine, str(model.path), stack)
         # A model that was trained again in its place is another one.
         key = ("voice", str(model.path), model.weights.stat().st_mtime_ns)
-        return self._pooled(key, lambda: converted_speech.load(voice.name, model.path, self.settings), stack)
+        return self._pooled(key, lambda: converted_speech.load(voice.name, model.path, self.settings), stack), {}
 
-    def _engine(self, name: str, folder: str, stack: contextlib.ExitStack) -> "Engine[Any, Any]":
-        from core.speech.registry import load_engine
+    def _engine(self, name: str, folder: str, stack: contextlib.ExitStack) -> "Speaker":
+        from core.speech.registry import load_engine, parts
 
         if name == BUILTIN:
             from core.service.builtin_speech import BuiltinEngine
 
-            return BuiltinEngine()
+            return BuiltinEngine(), {}
+        base, own = parts(name, Path(folder))
+        base = base.resolve()
         where = device.pick(self.settings.device)
-        return self._pooled((name, folder), lambda: load_engine(name, Path(folder), where), stack)
+        # Training puts a new folder in the place of the old one; one that is gone is for `load_engine` to tell.
+        key = (name, str(base), base.stat().st_mtime_ns if base.is_dir() else 0)
+        return self._pooled(key, lambda: load_engine(name, base, where), stack), own
 
     def _pooled(
         self, key: object, load: "Callable[[], Engine[Any, Any]]", stack: contextlib.ExitStack

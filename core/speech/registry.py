@@ -19,6 +19,7 @@ class EngineEntry:
         options: "module:class" of its settings; light.
         models: "module:function" with the signature (settings, name, voice | None) -> Path of a model's folder; light.
         catalogue: "module:name" of its released models, best first; light.
+        parts: "module:function" with the signature of `parts`, where several models share one that is loaded.
     """
 
     title: str
@@ -26,6 +27,7 @@ class EngineEntry:
     options: str
     models: str
     catalogue: str
+    parts: str = ""
 
 
 ENGINES: dict[str, EngineEntry] = {
@@ -35,6 +37,7 @@ ENGINES: dict[str, EngineEntry] = {
         options="core.engines.voxcpm.options:VoxOptions",
         models="core.engines.voxcpm.models:find_model",
         catalogue="core.engines.voxcpm.models:MODELS",
+        parts="core.engines.voxcpm.adapters:parts",
     ),
     "cosyvoice2": EngineEntry(
         title="CosyVoice2",
@@ -71,6 +74,14 @@ def released_here(engine: str, settings: Any) -> list[str]:
 
     models: Any = _target(engine_entry(engine).catalogue)
     return [one.name for one in models if not locate_in(settings.pretrain_dir / one.folder, one)]
+
+
+def parts(engine: str, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """(folder that is loaded, settings with which it speaks as the model in `folder`): a LoRA is its base and itself,
+    so that the LoRAs of one base need its memory once. Raises BadInput, ModelFileError (the base is not here)."""
+    named = engine_entry(engine).parts
+    found: tuple[Path, dict[str, Any]] = _target(named)(folder) if named else (folder, {})
+    return found
 
 
 def load_engine(name: str, folder: Path, device: str) -> Any:

@@ -16,9 +16,10 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from core.engines.voxcpm.config_yaml import LoraSettings
-from core.engines.voxcpm.loading import Network
+from core.engines.voxcpm.loading import Network, weights_file
 from core.errors import ModelFileError
 from core.models.safe_load import load_tensors
+from core.speech.prompt import file_sha256
 
 WEIGHTS, CONFIG = "lora_weights.safetensors", "lora_config.json"
 _HINT = "Choose the folder of a LoRA that was trained from this very model."
@@ -43,22 +44,25 @@ class Adapters:
 
     def __init__(self) -> None:
         self.current: Adapter | None = None
-        self._known: dict[tuple[Path, int], Adapter] = {}
+        self._known: dict[Path, tuple[int, Adapter]] = {}
+        self._base_sha256 = ""
 
     @property
     def memory_bytes(self) -> int:
         """Of all that were loaded."""
-        return sum(adapter.memory_bytes for adapter in self._known.values())
+        return sum(adapter.memory_bytes for _, adapter in self._known.values())
 
     def load(self, net: Network, folder: Path) -> Adapter:
         """A LoRA folder of the package's layout, read once. Raises ModelFileError that says what does not fit."""
-        key = (folder.resolve(), _stamp(folder / WEIGHTS))
-        if key not in self._known:
+        key, stamp = folder.resolve(), _stamp(folder / WEIGHTS)
+        known = self._known.get(key)
+        if known is None or known[0] != stamp:  # one that was trained again takes the place of the old one
+            self._of_this_base(net, folder)
             adapter = read_adapter(net, folder)
             for name in adapter.pairs:
                 self._prepare(net.model, name)
-            self._known[key] = adapter
-        return self._known[key]
+            known = self._known[key] = stamp, adapter
+        return known[1]
 
     @contextmanager
     def on(self, adapter: Adapter | None) -> Iterator[None]:
@@ -68,6 +72,18 @@ class Adapters:
             yield
         finally:
             self.current = None
+
+    def _of_this_base(self, net: Network, folder: Path) -> None:
+        """Raise ModelFileError if a LoRA was trained here from other weights, though their sizes may be the same."""
+        known = trained_from(folder)
+        if known and not self._base_sha256:
+            self._base_sha256 = file_sha256(weights_file(net.folder))
+        if known and not self._base_sha256.startswith(known):
+            raise ModelFileError(
+                f"The LoRA {folder.name} was trained from another model than {net.folder.name}.",
+                _HINT,
+                where=str(folder),
+            )
 
     def _prepare(self, model: nn.Module, name: str) -> None:
         parent_name, _, last = name.rpartition(".")
@@ -133,9 +149,22 @@ def read_settings(folder: Path) -> LoraSettings:
         raise ModelFileError(f"{CONFIG} of {folder.name} is damaged.", "Copy the LoRA again.", where=str(path)) from err
 
 
+def trained_from(folder: Path) -> str:
+    """The first digits of the base model's sha256 that a LoRA's card names; empty for one from elsewhere."""
+    try:
+        return str(json.loads((folder / "card.json").read_text("utf-8"))["encoder_fingerprint"]).partition("-")[2]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def is_lora(folder: Path) -> bool:
     """True for the folder of a LoRA; a whole model has a config.json."""
     return (folder / CONFIG).is_file() and not (folder / "config.json").is_file()
+
+
+def parts(folder: Path) -> tuple[Path, dict[str, str]]:
+    """See core.speech.registry.parts."""
+    return (base_of(folder), {"lora": str(folder)}) if is_lora(folder) else (folder, {})
 
 
 def base_of(folder: Path) -> Path:

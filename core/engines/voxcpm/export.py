@@ -111,8 +111,8 @@ def merge_lora(base: Path, lora: Path, out: Path) -> Path:
     card = _read_card(lora)
     net = load_network(base)
     tensors = merged_tensors(net, lora)
-    known = str(card.get("encoder_fingerprint", "")).partition("-")[2]
-    if known and known != file_sha256(weights_file(base))[:16]:
+    known = adapters.trained_from(lora)
+    if known and not file_sha256(weights_file(base)).startswith(known):
         raise ModelFileError(
             f"The LoRA {lora.name} was trained from another model than {base.name}.",
             f"Merge it into {card.get('base', 'that one')}.",
