@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from core.speech.request import SpeechRequest
 from core.training.generations import sha256_of
 
 TEXT = "Hello world, this is a short test of speech."
-HOW = {"seed": 3, "retries": 0, "steps": 3, "max_patches": 5}
+HOW: dict[str, Any] = {"seed": 3, "retries": 0, "steps": 3, "max_patches": 5}
 NAMES = ("ann", "bob", "")
 WEIGHTS = "model.safetensors"
 

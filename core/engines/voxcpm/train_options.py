@@ -88,7 +88,8 @@ class VoxTrainOptions(RunOptions):
     gradient_checkpointing: Literal["off", "on"] = "off"
     """on: activations are computed again for the backward pass: less memory, a third more time."""
     optimiser: Literal["adamw", "adamw8bit", "paged_adamw8bit"] = "adamw"
-    """adamw8bit: two bytes of state a weight instead of eight; needs the package bitsandbytes and an NVIDIA GPU."""
+    """adamw8bit: two bytes of state a weight instead of eight, by the package bitsandbytes; paged: the state moves to
+    the computer's memory where the GPU's is short."""
     probes: int = Field(default=2, ge=1, le=256)
     """Held-out clips, never trained on (without val_manifest; at least 2 % of all)."""
     holdout: list[str] = Field(default_factory=list)

@@ -47,7 +47,7 @@ def preflight(settings: Settings, options: VoxTrainOptions) -> list[Check]:
     return [
         *data.checks,
         Check("base model", "ok", _learning(options, sizes, base)),
-        *_optimiser(settings, options),
+        *_optimiser(options),
         common.disk(settings, options, kept),
         common.computes_on(settings, slow_on_cpu=True),
         _memory(settings, options, sizes, data),
@@ -122,10 +122,10 @@ def _transcripts(texts: list[str]) -> list[Check]:
     return [Check("transcripts", "fail" if silent == len(texts) else "warn", detail, fix)]
 
 
-def _optimiser(settings: Settings, options: VoxTrainOptions) -> list[Check]:
+def _optimiser(options: VoxTrainOptions) -> list[Check]:
     if options.optimiser == "adamw":
         return []
-    reason = why_not(device.info(settings.device).kind == "cuda")
+    reason = why_not()
     if reason:
         return [Check("optimiser", "fail", reason, "Choose the optimiser adamw.")]
     return [Check("optimiser", "ok", options.optimiser)]
@@ -152,7 +152,7 @@ def _memory(settings: Settings, options: VoxTrainOptions, sizes: Sizes, data: _D
         return check
     free = device.info(settings.device).free_bytes
     ways = [("gradient_checkpointing=on", True, eight_bit)]
-    if cuda:
+    if not why_not():
         ways += [("optimiser=adamw8bit", checkpointed, True)]
         ways += [("gradient_checkpointing=on and optimiser=adamw8bit", True, True)]
     for words, with_checkpoints, with_eight in ways:

@@ -13,14 +13,13 @@ from safetensors.torch import save_file
 
 from core.engines.voxcpm.batches import Utterance, pack
 from core.engines.voxcpm.config_yaml import FinetuneConfig, LoraSettings
-from core.engines.voxcpm.eight_bit import eight_bit_adamw, why_not
 from core.engines.voxcpm.learner import VoxLearner
 from core.engines.voxcpm.lines import read_manifest
 from core.engines.voxcpm.token_batches import TokenBatches
 from core.engines.voxcpm.train_data import LEFT_OUT_NOTES, Example, gather, left_out_notes
 from core.engines.voxcpm.train_options import VoxTrainOptions, params_of_config, to_config
 from core.engines.voxcpm.trainable import Trainable, checkpoint_activations, load_for_training
-from core.errors import BadInput, Unavailable
+from core.errors import BadInput
 from core.jobs.context import ForegroundContext
 from tests.engines.voxcpm.conftest import ARCHITECTURES
 from tests.engines.voxcpm.tiny import build
@@ -134,12 +133,6 @@ def test_the_learning_rate_rises_and_falls_to_nothing() -> None:
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[3:] == sorted(rates[3:], reverse=True)
     assert rates[20:] == [0.0] * 10
-
-
-def test_eight_bits_are_refused_with_words() -> None:
-    assert "NVIDIA" in why_not(on_gpu=False)
-    with pytest.raises(Unavailable, match="NVIDIA GPU"):
-        eight_bit_adamw([], 1e-4, torch.device("cpu"), 0.01, paged=True)
 
 
 def test_options_go_to_the_yaml_and_back() -> None:
