@@ -214,5 +214,7 @@ def _pretrained(found: Any, out: "Output") -> None:
     if found.state != "present":
         out.line(f"    from: {entry.origin}")
         out.line(f"    by hand: {entry.by_hand}")
-        if entry.sha256:
-            out.line(f"    sha256 of the original: {entry.sha256}")
+        for name, sha256 in entry.checksums.items():
+            out.line(f"    sha256 of {name}: {sha256}")
+        if not entry.checksums:
+            out.line("    sha256: not known")

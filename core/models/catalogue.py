@@ -3,6 +3,7 @@
 from core.engines.cosyvoice2.models import MODELS as COSYVOICE
 from core.engines.voxcpm.models import MODELS as VOXCPM
 from core.errors import NotFound
+from core.models.base_entries import BASES
 from core.models.encoder_entries import ENCODERS
 from core.models.entry import CatalogueEntry, Presence, locate_in
 from core.paths import REPO_ROOT
@@ -86,6 +87,7 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
         ships=True,
     ),
     *ENCODERS,
+    *BASES,
     CatalogueEntry(
         name="vocals",
         purpose="parts the voice of a song from its music (step `separate` of `clean`)",
@@ -108,6 +110,10 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
             "on a machine with a connection, download Kim_Vocal_2.onnx from Ultimate Vocal Remover's public models (or "
             "another MDX-Net in ONNX form, such as UVR-MDX-NET-Inst_HQ_4.onnx) and copy it into pretrain/separation"
         ),
+        checksums={  # both: the download tables of several programs that part voices
+            "Kim_Vocal_2.onnx": "ce74ef3b6a6024ce44211a07be9cf8bc6d87728cc852a68ab34eb8e58cde9c8b",
+            "UVR-MDX-NET-Voc_FT.onnx": "534b2070fcc7df514b13ef660dc8cbb328679c2374d04354a5c42bb14ecce111",
+        },
     ),
     CatalogueEntry(
         name="nsf-hifigan",
@@ -119,8 +125,11 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
         origin="NSF-HiFi-GAN by openvpi, 2022.12 or 2024.02 (44.1 kHz, hop 512, 128 mels)",
         by_hand=(
             "on a machine with a connection, download openvpi's NSF-HiFi-GAN (nsf_hifigan_20221211.zip, or the one of "
-            "2024.02), unpack it and copy model (or model.ckpt) and config.json into pretrain/nsf_hifigan"
+            "2024.02), unpack it and copy model (or model.ckpt) and config.json into pretrain/nsf_hifigan, or drop "
+            "both on the page Models"
         ),
+        # Of 2022.12: the asset tables of two programs that train and convert. Of 2024.02 none was found.
+        checksums={"model": "2c576b63b7ed952161b70fad34e0562ace502ce689195520d8a2a6c051de29d6"},
     ),
     CatalogueEntry(
         name="rmvpe",
@@ -132,8 +141,14 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
         origin="RMVPE by Haojie Wei and others; the weights trained by yxlllc that so-vits-svc names",
         by_hand=(
             "on a machine with a connection, download rmvpe.zip of yxlllc's RMVPE, unpack it and copy model.pt (or the "
-            "rmvpe.pt of a so-vits-svc folder) into pretrain/rmvpe"
+            "rmvpe.pt of a so-vits-svc folder, or RVC's rmvpe.pt) into pretrain/rmvpe, or drop it on the page Models"
         ),
+        checksums={
+            # yxlllc's, of 2023-09-17, 368,492,925 bytes: SoulX-Singer's assets, a package of RMVPE, and others.
+            "model.pt": "19dc1809cf4cdb0a18db93441816bc327e14e5644b72eeaae5220560c6736fe2",
+            # RVC's, 181,184,272 bytes: RVC checks its asset against it, and so do many others.
+            "rmvpe.pt": "6d62215f4306e3ca278246188607209f09af3dc77ed4232efdd069798c4ec193",
+        },
     ),
     CatalogueEntry(
         name="speaker",
@@ -147,6 +162,8 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
             "on a machine with a connection, download campplus.onnx of CosyVoice2-0.5B and copy it into "
             "pretrain/speaker"
         ),
+        # LFS of CosyVoice2-0.5B as several installers repeat it: 28,303,423 bytes.
+        checksums={"campplus.onnx": "a6ac6a63997761ae2997373e2ee1c47040854b4b759ea41ec48e4e42df0f4d73"},
     ),
     CatalogueEntry(
         name="fcpe",

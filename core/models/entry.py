@@ -1,6 +1,7 @@
 """One set of weights that the studio can use, and whether its files are in place. Light."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ class CatalogueEntry:
         origin: where it comes from, in words.
         by_hand: how to put it in place without a download by the studio.
         ships: True if it is part of the repository or of its packages.
-        sha256: of the original file as its makers publish it; empty where it is not known.
+        checksums: SHA-256 by original file, as published; a file that is not in it has none that is known.
     """
 
     name: str
@@ -31,7 +32,7 @@ class CatalogueEntry:
     origin: str
     by_hand: str
     ships: bool = False
-    sha256: str = ""
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

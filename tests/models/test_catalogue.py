@@ -1,11 +1,14 @@
 """The catalogue says what is there, what is half there, and how to get the rest."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from core.engines.sovits.import_place import base_folder, diffusion_folder
 from core.errors import NotFound
 from core.models import catalogue
+from core.models.base_entries import BASES
 from core.settings import Settings
 
 
@@ -19,6 +22,8 @@ def test_every_entry_says_all_a_person_needs() -> None:
     for one in catalogue.CATALOGUE:
         assert all((one.purpose, one.licence, one.origin, one.by_hand)), one.name
         assert one.ships or (one.size_bytes > 0 and one.files and one.folder), one.name
+        for file, sha256 in one.checksums.items():
+            assert re.fullmatch("[0-9a-f]{64}", sha256), file
 
 
 def test_absent_partial_present(tmp_path: Path) -> None:
@@ -38,6 +43,20 @@ def test_absent_partial_present(tmp_path: Path) -> None:
 
 def test_what_comes_with_packages_is_present(tmp_path: Path) -> None:
     assert catalogue.locate(_settings(tmp_path), "fcpe").state == "present"
+
+
+def test_base_models_lie_where_an_import_puts_them(tmp_path: Path) -> None:
+    settings = _settings(tmp_path)
+    folders = {
+        "base-768": base_folder(settings, 768),
+        "base-768-vol": base_folder(settings, 768, vol=True),
+        "base-768-vol-tiny": base_folder(settings, 768, vol=True, tiny=True),
+        "base-256": base_folder(settings, 256),
+        "base-diffusion-768": diffusion_folder(settings, 768),
+    }
+    assert folders.keys() == {one.name for one in BASES}
+    for name, folder in folders.items():
+        assert catalogue.locate(settings, name).path == folder
 
 
 def test_unknown_name() -> None:

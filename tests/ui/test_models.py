@@ -58,7 +58,9 @@ def test_the_catalogue_shows_what_is_here_first_and_how_to_get_the_rest(tmp_path
     html = catalogue_html(T, [(found, 0) for found in weights.present(settings).values()])
     assert html.index(">fcpe<") < html.index(">dphubert<")
     assert "app.py models import hubert-soft-0d54a1f4.pt" in html
-    assert "sha256 345ae4da" in html
+    assert "medium.pt: <code>sha256 345ae4da" in html
+    assert html.count("not known") == sum(not one.entry.checksums for one in weights.present(settings).values()
+                                          if one.state != "present")
     assert 'data-name="fcpe"' not in html  # it comes with its package
 
 

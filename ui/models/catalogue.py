@@ -25,7 +25,9 @@ def catalogue_html(t: "Texts", entries: "list[tuple[Presence, int]]") -> str:
         if found.state != "present":
             lacks = t("models.missing", files=", ".join(found.missing))
             missing = f"<p>{esc(lacks)}</p>" if found.state == "partial" else ""
-            checksum = f"<p><code>sha256 {esc(entry.sha256)}</code></p>" if entry.sha256 else ""
+            checksum = "".join(f"<p>{esc(name)}: <code>sha256 {esc(sha256)}</code></p>"
+                               for name, sha256 in entry.checksums.items())
+            checksum = checksum or f'<p>{esc(t("models.no_checksum"))}</p>'
             how = (f'<details class="ts-how"><summary>{esc(t("models.how"))}</summary>{missing}'
                    f"<p>{esc(entry.origin)}</p><p>{esc(entry.by_hand)}</p>{checksum}</details>")
         remove = ""

@@ -196,12 +196,13 @@ def _install_shared(one: Found, plan: Plan, replace: bool, settings: Settings) -
     if not replace and catalogue.locate(settings, entry).state == "present":
         return f"{entry} (was here already, and stays)"
     if one.kind == "rmvpe":
-        return f"{entry}: {import_voice.install_rmvpe(one, settings)}"
-    if one.kind == "vocoder":
+        folder = import_voice.install_rmvpe(one, settings)
+    elif one.kind == "vocoder":
         config = next((f.path for f in plan.files if f.kind == "vocoder-config" and f.folder == one.folder), None)
         if config is None:
             raise BadInput("There is no config.json beside the vocoder.", "Import it with the config.json of its own.")
-        return f"{entry}: {import_voice.install_vocoder(one, config, settings)}"
-    folder = import_voice.install_encoder(one, settings)
-    checked = import_voice.checksum_words(one)
+        folder = import_voice.install_vocoder(one, config, settings)
+    else:
+        folder = import_voice.install_encoder(one, settings)
+    checked = import_voice.checksum_words(one, entry)
     return f"{entry}: {folder}{'. ' + checked if checked else ''}"

@@ -176,16 +176,19 @@ def install_encoder(found: Found, settings: Settings) -> Path:
     return encoder_import.install(original, folder)
 
 
-def checksum_words(found: Found) -> str:
-    """What the published checksum says of an encoder's original file; empty where none is known."""
+def checksum_words(found: Found, entry: str) -> str:
+    """What the published checksums say of an original file of a catalogue entry; empty where none is known."""
     from core.models import catalogue
 
-    wanted = catalogue.entry(str(found.facts["name"])).sha256
-    if not wanted:
+    known = catalogue.entry(entry).checksums
+    if not known:
         return ""
     with open(found.path, "rb") as file:
-        same = hashlib.file_digest(file, "sha256").hexdigest() == wanted
-    return "Its checksum is the published one." if same else "Its checksum is not the published one: another version."
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    name = next((name for name, one in known.items() if one == digest), None)
+    if name is None:
+        return "Its checksum is none of those published: another version."
+    return f"Its checksum is the published one of {name}."
 
 
 def install_rmvpe(found: Found, settings: Settings) -> Path:
