@@ -9,7 +9,7 @@ from torch import Tensor
 from core.engines.cosyvoice2.loading import END_OF_PROMPT, Model, load_model
 from core.engines.cosyvoice2.options import CosyOptions
 from core.engines.cosyvoice2.speaker import Speaker, SpeakerStore
-from core.engines.cosyvoice2.text import normalised, pieces
+from core.engines.cosyvoice2.text import Reading, normalised, normalisers, pieces
 from core.engines.cosyvoice2.utterance import Utterance
 from core.errors import BadInput, Conflict, NotFound
 from core.speech import sentences
@@ -222,7 +222,7 @@ class CosySession(Session):
             if pause_ms:
                 yield number, sentence.text, torch.zeros(round(pause_ms * self.sample_rate_hz / 1000))
             utterance = self._open(number, interleaved=False, live=live)
-            utterance.feed(self._ids(sentence.text))
+            utterance.feed(self._ids(normalised(sentence.text) if self._options.normalise else sentence.text))
             utterance.end()
             for audio in self._spoken(utterance):
                 yield number, sentence.text, audio
@@ -230,7 +230,7 @@ class CosySession(Session):
 
     def _arriving(self, text: Text, live: bool) -> Iterator[tuple[int, str, Tensor]]:
         """(0, the words so far, audio): one sentence as long as the text."""
-        utterance, words = self._open(0, interleaved=True, live=live), ""
+        utterance, words, reading = self._open(0, interleaved=True, live=live), "", Reading()
         for piece in pieces(text):
             self.check()
             words += piece
@@ -238,7 +238,7 @@ class CosySession(Session):
                 raise BadInput(
                     f"The text has more than {sentences.MAX_CHARS:,} characters.", "Split it into parts.", where="text"
                 )
-            utterance.feed(self._ids(piece))
+            utterance.feed(self._ids(reading(piece) if self._options.normalise else piece))
             for audio in self._spoken(utterance):
                 yield 0, words, audio
         if not sentences.speakable(words):
@@ -248,4 +248,6 @@ class CosySession(Session):
             yield 0, words, audio
 
     def _ids(self, text: str) -> list[int]:
-        return self._engine.model.text_ids(normalised(text) if self._options.normalise else text)
+        if self._options.normalise and not self.warnings and not normalisers() and any(map(str.isdigit, text)):
+            self.warnings.append("Numbers were not written out: the package wetext is not installed.")
+        return self._engine.model.text_ids(text)

@@ -26,7 +26,7 @@ class CosyOptions(SpeechOptions):
     preset: str = Field(default="", description="one of the model's own voices; without a clip, empty is the first")
     instruct: str = Field(default="", max_length=500, description="mode instruct: how it should be said")
     speed: float = Field(default=1.0, ge=0.5, le=2.0, description="1.5 says it in two thirds of the time")
-    normalise: bool = Field(default=True, description="write out numbers and signs (needs the package wetext)")
+    normalise: bool = Field(default=True, description="write out numbers, dates and signs (by the package wetext)")
     first_hop: int = Field(
         default=BLOCK_TOKENS, ge=1, le=BLOCK_TOKENS, description="speech tokens (40 ms each) in the first block"
     )

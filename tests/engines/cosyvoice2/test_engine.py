@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import gc
 import itertools
+import sys
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from core.audio.synthetic import WOMAN, recording
 from core.engines.cosyvoice2.engine import CosyEngine, CosySession, load
 from core.engines.cosyvoice2.options import PRESETS, CosyOptions, preset
+from core.engines.cosyvoice2.text import normalisers
 from core.errors import BadInput, Cancelled, Conflict, ModelFileError, NotFound
 from core.speech.chunk import joined
 from core.speech.prompt import ReferenceClip
@@ -73,6 +75,24 @@ def test_a_whole_text_streams_to_what_speak_gives(engine: CosyEngine) -> None:
     assert len(whole.sentences) >= 1
     assert whole.audio.std() > 1e-4
     assert len(chunks) > 2
+
+
+def test_numbers_are_said_as_words(engine: CosyEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that come in two chunks; and where the package is missing, the request says so."""
+    if not normalisers():
+        pytest.skip("wetext is not installed")
+    written = opened(engine, normalise=False).speak("I have twelve").audio
+    np.testing.assert_array_equal(opened(engine).speak("I have 12").audio, written)
+    arriving = joined(opened(engine, normalise=False).stream(["I have twelve"]))
+    np.testing.assert_array_equal(joined(opened(engine).stream(["I ha", "ve 1", "2"])), arriving)
+    monkeypatch.setitem(sys.modules, "wetext", None)
+    normalisers.cache_clear()
+    session = opened(engine)
+    try:
+        session.speak("I have 12")
+        assert "wetext is not installed" in session.warnings[0]
+    finally:
+        normalisers.cache_clear()
 
 
 def test_all_modes_speak_and_differ(engine: CosyEngine, clip: ReferenceClip) -> None:
