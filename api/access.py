@@ -1,4 +1,4 @@
-"""Every request of the API, and every refusal, as one JSON line in `access.log`; and counted.
+"""Every request of the API, every socket, and every refusal, as one JSON line in `access.log`; and counted.
 
 Query strings are left out: they may hold a token. Requests of the page that went well are left out too: it asks every
 second.
@@ -26,6 +26,10 @@ class _Quiet(RotatingFileHandler):
         """A full disk costs lines of the log, nothing else."""
 
 
+def _method(scope: Scope) -> str:
+    return str(scope["method"]) if scope["type"] == "http" else "WEBSOCKET"
+
+
 class Access:
     """ASGI middleware around everything, the guard included."""
 
@@ -35,7 +39,7 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on and note how it ended."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         began, status, n_bytes, whole = time.monotonic(), 0, 0, False
@@ -47,6 +51,12 @@ class Access:
             elif message["type"] == "http.response.body":
                 n_bytes += len(message.get("body", b""))
                 whole = not message.get("more_body", False)
+            elif message["type"] == "websocket.accept":
+                status = 101
+            elif message["type"] == "websocket.close":
+                status, whole = status or 403, True
+            elif message["type"] == "websocket.send":
+                n_bytes += len(message.get("bytes") or message.get("text") or b"")
             await send(message)
 
         try:
@@ -56,8 +66,9 @@ class Access:
             path = scope["path"]
             if _OURS.match(path) or status >= 400:
                 route = getattr(scope.get("route"), "path", "") or "none"
-                METRICS.add("timbre_http_requests_total", method=scope["method"], route=route, status=str(status))
-                METRICS.observe("timbre_http_request_seconds", spent_s)
+                METRICS.add("timbre_http_requests_total", method=_method(scope), route=route, status=str(status))
+                if scope["type"] == "http":
+                    METRICS.observe("timbre_http_request_seconds", spent_s)
                 self._write(scope, status, n_bytes, whole, spent_s)
 
     def _write(self, scope: Scope, status: int, n_bytes: int, whole: bool, spent_s: float) -> None:
@@ -72,7 +83,7 @@ class Access:
             )
         client = scope.get("client")
         row = {
-            "time": round(time.time(), 3), "client": client[0] if client else None, "method": scope["method"],
+            "time": round(time.time(), 3), "client": client[0] if client else None, "method": _method(scope),
             "path": scope["path"], "status": status, "ms": round(1000 * spent_s, 1), "bytes": n_bytes, "whole": whole,
         }  # fmt: skip
         text = json.dumps(row, ensure_ascii=True)  # a name from outside cannot begin a new line

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import zlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -53,29 +54,38 @@ async def _stopped(studio: "Studio", job_id: int) -> None:
         await asyncio.sleep(_EVERY_S)
 
 
-async def events(studio: "Studio", job_id: int) -> AsyncIterator[str]:
+def event_of(job: Job) -> tuple[str, str]:
+    """(id, whole event) that tell how a job is. The same state has the same id in every process."""
+    row = {"id": job.id, "kind": job.kind, "voice": job.voice, "state": job.state, "message": job.message,
+           "progress": round(100.0 * (1.0 if job.state == "completed" else job.progress), 2)}  # fmt: skip
+    if not job.active:
+        row |= {"result": job.result, "error": job.error}
+    data = json.dumps(row, ensure_ascii=False)
+    key = f"{job.id}-{zlib.crc32(data.encode()):08x}"
+    return key, f"id: {key}\nevent: {'progress' if job.active else 'end'}\ndata: {data}\n\n"
+
+
+async def events(studio: "Studio", job_id: int, seen: str = "") -> AsyncIterator[str]:
     """A job's changes as server-sent events: "progress" while it is active, at last "end"; comments in between.
 
-    They break off without an "end" when the server closes: the job goes on, and a client asks again.
+    Each tells how the job is now, so a client that was cut off has missed nothing; `seen` is the id of the last event
+    it had, which is not sent again. They break off without an "end" when the server closes: the job goes on, and a
+    client asks again.
     """
-    told, silent_s = "", 0.0
+    told, silent_s = seen, 0.0
     while not CLOSING.is_set():
         try:
             job = await asyncio.to_thread(studio.job, job_id)
         except StudioError as err:
             yield f"event: error\ndata: {json.dumps(err.to_dict(), ensure_ascii=False)}\n\n"
             return
-        row = {"id": job.id, "kind": job.kind, "voice": job.voice, "state": job.state, "message": job.message,
-               "progress": round(100.0 * (1.0 if job.state == "completed" else job.progress), 2)}  # fmt: skip
-        data = json.dumps(row, ensure_ascii=False)
+        key, event = event_of(job)
+        if key != told:
+            yield event
+            told, silent_s = key, 0.0
         if not job.active:
-            rest = {**row, "result": job.result, "error": job.error}
-            yield f"event: end\ndata: {json.dumps(rest, ensure_ascii=False)}\n\n"
             return
-        if data != told:
-            yield f"event: progress\ndata: {data}\n\n"
-            told, silent_s = data, 0.0
-        elif silent_s >= _BEAT_S:
+        if silent_s >= _BEAT_S:
             yield ": still here\n\n"
             silent_s = 0.0
         await asyncio.sleep(2 * _EVERY_S)

@@ -9,7 +9,18 @@ from api import errors
 from api.access import Access
 from api.bounds import Bounds
 from api.guard import Guard, Rules
-from api.routes import characters, convert, inference, jobs, openai, service, tts, tts_socket, voices
+from api.routes import (
+    characters,
+    convert,
+    inference,
+    jobs,
+    openai,
+    service,
+    transcriptions,
+    tts,
+    tts_socket,
+    voices,
+)  # fmt: skip
 from api.speaking import Desk
 from core import __version__
 
@@ -60,14 +71,11 @@ def build_app(
             "queued": now.queued,
         }
 
-    app.include_router(voices.router(studio))
-    app.include_router(jobs.router(studio))
-    app.include_router(characters.router(studio))
-    app.include_router(inference.router(studio))
+    for plain in (voices, jobs, characters, inference, transcriptions, convert):
+        app.include_router(plain.router(studio))
     speech = Desk.of(studio, place.queue if place else None)
     for each in (tts, tts_socket, openai):
         app.include_router(each.router(studio, speech))
-    app.include_router(convert.router(studio))
     app.include_router(service.router(studio, speech, with_page))
     if with_page:
         from ui.shell import mount

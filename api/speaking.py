@@ -175,8 +175,10 @@ class Speech:
 class SpeechResponse(StreamingResponse):
     """The stream; whatever ends it, the engine stops and the turn is given back."""
 
-    def __init__(self, speech: Speech) -> None:
-        super().__init__(speech.sound(), headers=speech.headers(), media_type=MEDIA[speech.wanted.fmt])
+    def __init__(self, speech: Speech, events: AsyncIterator[str] | None = None) -> None:
+        """`events`: the sound in another dress, as server-sent events."""
+        media = "text/event-stream" if events is not None else MEDIA[speech.wanted.fmt]
+        super().__init__(events or speech.sound(), headers=speech.headers(), media_type=media)
         self._speech = speech
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,11 +6,23 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from fastapi import UploadFile
+from fastapi import Depends, Request, UploadFile
 
 from core.errors import BadInput, is_no_space, no_space
 from core.paths import safe_filename
 from core.settings import Settings
+
+
+async def _one_file_a_field(request: Request) -> None:
+    """Raises BadInput where a form holds two files of one name: only one would be kept, and nobody told."""
+    form = await request.form()  # parsed already: the route has a form
+    for name in form:
+        if sum(not isinstance(part, str) for part in form.getlist(name)) > 1:
+            raise BadInput(f"The field {name} holds several files.", "Send one file a request.", where=name)
+
+
+ONE_FILE = Depends(_one_file_a_field)
+"""Dependency of every route that takes a file."""
 
 
 @contextlib.contextmanager

@@ -61,7 +61,7 @@ def config_of(app: "FastAPI") -> uvicorn.Config:
         access_log=False,
         log_config=None,  # our own log has it
         timeout_graceful_shutdown=3,  # open event streams never end by themselves
-        ws_max_size=64 * 1024 * 1024,
+        ws_max_size=1 << 20,  # the largest piece of text, and seconds of the live page's sound
         server_header=False,
         lifespan="on",
     )

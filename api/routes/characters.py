@@ -7,7 +7,7 @@ from fastapi import APIRouter, UploadFile
 from fastapi.responses import FileResponse
 
 from api.documented import DocumentedRoute, responses
-from api.uploads import on_disk
+from api.uploads import ONE_FILE, on_disk
 from core.service import status
 from core.service.models import (
     AudioFileInfo,
@@ -89,9 +89,9 @@ def _audio(routes: APIRouter, studio: "Studio") -> None:
     desk = studio.characters
     tags: list[str | Enum] = ["audio"]
 
-    @routes.post(_ONE + "/audio/upload", tags=tags, responses=responses(400, 404, 413, 507))
+    @routes.post(_ONE + "/audio/upload", tags=tags, responses=responses(400, 404, 413, 507), dependencies=[ONE_FILE])
     def upload_audio(name: str, file: UploadFile) -> Done:
-        """Add a recording of any audio or video format.
+        """Add a recording of any audio or video format; several go one after another.
 
         Its name is made safe, a taken name gets a number, and the same bytes are kept once.
         """

@@ -8,7 +8,7 @@ from fastapi.responses import FileResponse
 
 from api.documented import DocumentedRoute, responses
 from api.job_results import finished
-from api.uploads import on_disk
+from api.uploads import ONE_FILE, on_disk
 from core.paths import unique_path
 
 if TYPE_CHECKING:
@@ -19,7 +19,12 @@ def router(studio: "Studio") -> APIRouter:
     """The route."""
     routes = APIRouter(prefix="/api/v1", tags=["conversion"], route_class=DocumentedRoute)
 
-    @routes.post("/convert", responses=responses(400, 404, 413, 424, 503, 507), response_class=FileResponse)
+    @routes.post(
+        "/convert",
+        responses=responses(400, 404, 413, 424, 503, 507),
+        response_class=FileResponse,
+        dependencies=[ONE_FILE],
+    )
     async def convert(
         request: Request,
         file: UploadFile,

@@ -3,11 +3,11 @@
 import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from api.documented import responses
-from api.job_results import events
+from api.job_results import event_of, events
 
 if TYPE_CHECKING:
     from core.studio import Studio
@@ -30,12 +30,21 @@ def router(studio: "Studio") -> APIRouter:
         """One job with its progress, result or error."""
         return studio.job(job_id).to_dict()
 
-    @routes.get("/{job_id}/events", response_class=StreamingResponse)
-    async def job_events(job_id: JobId) -> StreamingResponse:
-        """Its progress as server-sent events: "progress" with state, percent and message, at last "end"."""
-        await asyncio.to_thread(studio.job, job_id)  # 404 before the stream begins
+    @routes.get(
+        "/{job_id}/events",
+        response_class=StreamingResponse,
+        responses={204: {"description": "the end was told: an EventSource that asks again stops"}},
+    )
+    async def job_events(job_id: JobId, last_event_id: Annotated[str, Header(max_length=100)] = "") -> Response:
+        """Its progress as server-sent events: "progress" with state, percent and message, at last "end".
+
+        One that was cut off asks again with the header Last-Event-ID, as an EventSource does by itself.
+        """
+        job = await asyncio.to_thread(studio.job, job_id)  # 404 before the stream begins
+        if not job.active and event_of(job)[0] == last_event_id:
+            return Response(status_code=204)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(events(studio, job_id), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(events(studio, job_id, last_event_id), media_type="text/event-stream", headers=headers)
 
     @routes.post("/{job_id}/cancel", status_code=202)
     def cancel_job(job_id: JobId) -> dict[str, Any]:

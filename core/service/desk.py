@@ -99,6 +99,10 @@ class CharacterDesk:
         if not status.trained(self.voice(name)):
             raise Conflict(f"The character {name!r} has no trained model.", "Train it first.", where=name)
 
+    def clones(self, name: str) -> bool:
+        """Whether the character speaks by an engine that copies the voice of a reference."""
+        return next((model.engine == "voxcpm" for model in status.trained(self.voice(name))), False)
+
     def refuse_while_busy(self, name: str, kinds: tuple[str, ...] | None = None) -> None:
         """Raises Busy while a job of these kinds (None: any) works on the character."""
         for job in self._jobs().store.list(_REMEMBERED, states=ACTIVE, voice=name):
@@ -231,12 +235,21 @@ class CharacterDesk:
         return found
 
     def recording(self, name: str, filename: str) -> Path:
-        """A recording by its name. Raises NotFound."""
+        """A recording by its name, or by its path in the character's folder as an upload gives it. Raises NotFound."""
         voice = self.voice(name)
         for path in status.recordings(voice):
-            if path.relative_to(voice.raw).as_posix() == filename:
+            if filename in (path.relative_to(voice.raw).as_posix(), path.relative_to(voice.path).as_posix()):
                 return inside(voice.path, path)
         raise NotFound(f"The character {name!r} has no audio file {filename!r}.", "List its files.", where=filename)
+
+    def reference(self, name: str, filename: str) -> tuple[Path, str]:
+        """A recording or clip that lends its voice, and what is said in it where that is known. Raises NotFound."""
+        voice = self.voice(name)
+        for clip in self.studio.clips(name):
+            path = voice.path / clip.audio
+            if filename in (clip.audio, path.name) and path.is_file():
+                return inside(voice.path, path), clip.text.strip()
+        return self.recording(name, filename), ""
 
     def delete_audio(self, name: str, filename: str) -> None:
         """Move a recording to the trash. Clips made of it stay until the next processing; the status says so."""

@@ -38,7 +38,7 @@ class CharacterConfig(BaseModel):
     engine: Literal["sovits", "voxcpm"] = Field(
         default="sovits",
         description="what is trained: a converter, through which built-in speech goes, or VoxCPM, which speaks by "
-        "itself and needs its released model on this machine",
+        "itself and needs its released model on this machine; gpt_sovits is refused until it can be trained here",
     )
     preset: Literal["lite", "tiny", "standard", "lora", "full"] = Field(
         default="lite",
@@ -48,6 +48,13 @@ class CharacterConfig(BaseModel):
     steps: int | None = Field(
         default=None, ge=1, le=2_000_000, description="training steps in all; overrides epochs_s2"
     )
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _not_yet(cls, value: Any) -> Any:
+        if value == "gpt_sovits":
+            raise ValueError("gpt_sovits cannot be trained here yet: use sovits or voxcpm")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -180,9 +187,14 @@ class InferenceRequest(BaseModel):
     )
     ref_audio: str | None = Field(
         default=None,
-        description="name of one of the character's files, never a path of the server; for engines that clone",
+        description="a recording or clip of the character, by its name or its path in the character's files, never a "
+        "path of the server; engine voxcpm copies it (1 to 60 s), others keep it; left out, the best clip is taken",
     )
-    ref_text: str | None = Field(default=None, max_length=MAX_TEXT, description="what is said in ref_audio")
+    ref_text: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="what is said in ref_audio, without which it has no use; left out: the clip's own words",
+    )
     ref_language: str = Field(default="中文", description="language of ref_text")
     target_language: str = Field(default="中文", description="language of target_text; auto looks at the text")
     output_name: str | None = Field(

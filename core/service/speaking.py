@@ -11,6 +11,7 @@ from core.service import status
 from core.service.languages import espeak_voice
 
 if TYPE_CHECKING:
+    from core.dataset.voices import Voice
     from core.jobs.context import JobContext
 
 _HIGH_VOICE_HZ = 165.0  # between the usual pitch of men and of women
@@ -21,8 +22,9 @@ def run_speech(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
 
     VoxCPM speaks by itself; through a converter goes built-in speech, or a recording.
 
-    `params`: `voice`, `text`, `language`, `source` (a recording of the voice instead of the text), `transpose`
-    (semitones or None), `seed`, `out` (path of the wav).
+    `params`: `voice`, `text`, `language`, `source` (a recording of the voice instead of the text), `ref_audio` (path
+    in the voice's folder of the clip that VoxCPM copies; left out: the best one) and `ref_text` (its words, or ""),
+    `transpose` (semitones or None), `seed`, `out` (path of the wav).
 
     Returns what `run_convert` or `run_say` does, and `output`. Raises as they do, and Unavailable where espeak-ng is
     missing.
@@ -32,7 +34,7 @@ def run_speech(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
     voice = VoiceStore(ctx.settings.voices_dir).get(str(params.get("voice") or ""))
     newest = next(iter(status.trained(voice)), None)
     if newest is not None and newest.engine == "voxcpm" and not params.get("source"):
-        return _by_voxcpm(params, newest.name, voice.name, ctx)
+        return _by_voxcpm(params, newest.path, voice, ctx)
     ctx.settings.cache_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="speech-", dir=ctx.settings.cache_dir) as folder:
         if params.get("source"):
@@ -53,12 +55,18 @@ def run_speech(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
         return run_convert(options, ctx.sub(0.05, 1.0))
 
 
-def _by_voxcpm(params: dict[str, Any], model: str, voice: str, ctx: "JobContext") -> dict[str, Any]:
+def _by_voxcpm(params: dict[str, Any], model: Path, voice: "Voice", ctx: "JobContext") -> dict[str, Any]:
     from core.speech.options import MAX_SEED
     from core.speech.say import run_say
 
-    said = {"text": str(params["text"]), "engine": "voxcpm", "model": model, "voice": voice, "out": str(params["out"]),
+    said = {"text": str(params["text"]), "engine": "voxcpm", "model": str(model), "out": str(params["out"]),
             "seed": int(params.get("seed", 52468)) % (MAX_SEED + 1)}  # fmt: skip
+    if not params.get("ref_audio"):
+        said["voice"] = voice.name
+    else:
+        clip, words = str(inside(voice.path, voice.path / str(params["ref_audio"]))), str(params.get("ref_text") or "")
+        # Without its words a clip can lend its voice alone, which VoxCPM 2 takes and older ones refuse in words.
+        said |= {"prompt_audio": clip, "prompt_text": words} if words else {"reference_audio": clip}
     result = run_say(said, ctx)
     return {**result, "output": result["out"]}
 

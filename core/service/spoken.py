@@ -27,14 +27,14 @@ class InferenceDesk:
         self.state, self.settings = characters.state, characters.settings
 
     def start(self, request: InferenceRequest) -> InferenceInfo:
-        """Queue a request. Raises NotFound (character, files), Conflict (no default character, no model)."""
+        """Queue a request. Raises NotFound (character, files), Conflict (no default character, no model), BadInput
+        (a reference that cannot be one)."""
         name = request.character_name or self._characters.default()
         if name is None:
             raise Conflict("There is no character yet.", "Create one first.", where="character_name")
         self._characters.refuse_without_model(name)
-        for filename in (request.ref_audio, request.source_audio):
-            if filename is not None:
-                self._characters.recording(name, filename)
+        if request.source_audio is not None:
+            self._characters.recording(name, request.source_audio)
         key = str(uuid.uuid4())
         params = {
             "voice": name,
@@ -42,6 +42,7 @@ class InferenceDesk:
             "text": request.target_text,
             "language": request.target_language,
             "source": request.source_audio,
+            **self._reference(name, request),
             "transpose": request.transpose,
             "seed": request.seed,
             "out": str(self._place(name, key, request.output_name)),
@@ -49,6 +50,18 @@ class InferenceDesk:
         job = self._jobs().submit(SPEECH_JOB, params, name)
         self.state.add_inference(key, job.id)
         return _info(key, job, self.settings.workspace)
+
+    def _reference(self, name: str, request: InferenceRequest) -> dict[str, str]:
+        """The named reference for the job: found, of a length that an engine takes, and with its words if known."""
+        if request.ref_audio is None:
+            return {}
+        path, known = self._characters.reference(name, request.ref_audio)
+        if self._characters.clones(name):
+            from core.speech.prompt import read_clip
+
+            read_clip(path, 16_000)
+        voice = self._characters.voice(name).path.resolve()
+        return {"ref_audio": path.relative_to(voice).as_posix(), "ref_text": request.ref_text or known}
 
     def _place(self, name: str, key: str, wanted: str | None) -> Path:
         """A file name that no other request has: with a wanted name the request's number makes it so."""

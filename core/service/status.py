@@ -130,7 +130,7 @@ def training_info(
     if models:
         info.sovits_model_path = models[0].weights.relative_to(voice.path).as_posix()
     if job is not None:
-        _add_job(info, job, "extract_audio_features" if job.message.lower().startswith("features") else "train_sovits")
+        _add_job(info, job, _train_step(job))
     elif models:
         info.progress = 100.0
     if info.status == "outdated":
@@ -162,12 +162,21 @@ def _add_job(info: AudioProcessingInfo | TrainingInfo, job: Job, step: str) -> N
         info.current_step = step
     if job.state in ("failed", "interrupted"):
         error = job.error or {}
-        info.error_message = " ".join(filter(None, (error.get("message"), error.get("hint")))) or "It failed."
+        said = " ".join(filter(None, (error.get("message"), error.get("hint")))) or "It failed."
+        # Where the server keeps its logs is its own business.
+        info.error_message = said.replace(job.log, Path(job.log).name) if job.log else said
 
 
 def _audio_step(job: Job) -> str:
     named = job.message.partition(":")[0]
-    return named if named in AUDIO_STEPS else "slice_audio"
+    if named in AUDIO_STEPS:
+        return named
+    return "convert_audio" if job.kind == AUDIO_JOB else "slice_audio"
+
+
+def _train_step(job: Job) -> str:
+    said = job.message.lower()
+    return "extract_audio_features" if not said or said.startswith("features") else "train_sovits"
 
 
 def _trained_otherwise(data_file: Path, clips: "list[Clip]") -> bool:
