@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from core.service.desk import CharacterDesk
     from core.song.desk import SongDesk
     from core.speech.desk import SpeechDesk
+    from core.text_to_voice.desk import TextDesk
     from core.training.desk import TrainingDesk
 
 __all__ = ["KeySuggestion", "ModelSummary", "RecordingInfo", "RunSummary", "Studio", "SystemStatus", "VoiceSummary"]
@@ -218,6 +219,13 @@ class Studio:
         from core.song.desk import SongDesk
 
         return SongDesk(self.settings, self._voices, self._jobs)
+
+    @property
+    def texts(self) -> "TextDesk":
+        """Texts in a trained voice: spoken by a plain engine, then converted."""
+        from core.text_to_voice.desk import TextDesk
+
+        return TextDesk(self.settings, self._voices, self._jobs)
 
     @property
     def live(self) -> "LiveDesk":

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from core.jobs.model import Job
     from core.settings import Settings
 
+SAID = "text-to-voice"
+
+
+def conversion_of(job: "Job") -> dict[str, Any]:
+    """The fields of ConvertOptions that a job was asked for; a text's source is what its engine said."""
+    if job.kind != SAID:
+        return job.params
+    return {"transpose": "auto", **(job.params.get("convert") or {}), "source": job.params.get("spoken") or ""}
+
 
 def result_html(t: Texts, settings: "Settings", job: "Job | None") -> str:
     """One conversion: players before and after with one switch, its figures, the file and its sidecar."""
@@ -24,7 +33,7 @@ def result_html(t: Texts, settings: "Settings", job: "Job | None") -> str:
     if not output.is_file():
         return f'<div class="ts-problem">{esc(t("convert.gone", file=output.name))}</div>'
     sources = [Source(t("convert.after"), output)]
-    before = Path(str(job.params.get("source", "")))
+    before = Path(str(conversion_of(job).get("source", "")))
     # Only what lies under the outputs may be shown: a path from the command line may be anywhere.
     if before.is_file() and before.resolve().is_relative_to(settings.outputs.resolve()):
         sources.append(Source(t("convert.before"), before))
@@ -34,6 +43,8 @@ def result_html(t: Texts, settings: "Settings", job: "Job | None") -> str:
         (t("convert.rtf"), number(job.result.get("rtf"), 2)),
         (t("convert.model"), _model(job)),
     ]
+    if job.kind == SAID:
+        facts.append((t("language.label"), t.of("language", str(job.result.get("language", "")))))
     told = "".join(f"<div><dt>{esc(k)}</dt><dd>{esc(v)}</dd></div>" for k, v in facts)
     try:
         player = player_html(t, sources, height=88)
@@ -44,7 +55,7 @@ def result_html(t: Texts, settings: "Settings", job: "Job | None") -> str:
 
 
 def _used(t: Texts, job: "Job") -> str:
-    used = changed_options(job.params)
+    used = changed_options(conversion_of(job))
     if not used:
         return ""
     return f'<p class="ts-muted ts-about ts-ell" title="{esc(used)}">{esc(t("convert.used"))}: {esc(used)}</p>'

@@ -36,7 +36,8 @@ def run_text_to_voice(params: dict[str, Any], ctx: "JobContext") -> dict[str, An
     models = summaries.models_of(voice)
     wanted = options.convert.get("model")
     model = next((one for one in models if wanted in (None, "", one.name, str(one.path))), None)
-    target = Path(options.out) if options.out else _target(options.text, voice.name, ctx.settings.outputs)
+    suffix = str(options.convert.get("format") or "wav")
+    target = Path(options.out) if options.out else _target(options.text, voice.name, ctx.settings.outputs, suffix)
     atomic.check_target(target)
     language = detect(options.text) if options.language == "auto" else options.language
     ctx.progress(0.0, "speaking")
@@ -46,12 +47,19 @@ def run_text_to_voice(params: dict[str, Any], ctx: "JobContext") -> dict[str, An
 
     ctx.settings.cache_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="speech-", dir=ctx.settings.cache_dir) as folder:
-        source = write_audio(Path(folder) / f"{target.stem}.wav", audio, rate_hz, "wav")
+        source = Path(options.spoken) if options.spoken else Path(folder) / f"{target.stem}.wav"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        write_audio(source, audio, rate_hz, "wav")
         asked = {"transpose": "auto", **options.convert, "voice": voice.name, "source": str(source), "out": str(target)}
         asked.setdefault("format", target.suffix.lower().lstrip("."))
         result = run_convert(asked, ctx.sub(0.1, 1.0))
     return {**result, "engine": options.engine, "language": language, "spoken_s": audio.size / rate_hz}
 
 
-def _target(text: str, voice: str, outputs: Path) -> Path:
-    return unique_path(outputs / f"{safe_name(f'{text[:_NAME_CHARS].strip()}_{voice}', 'said')}.wav")
+def short_name(text: str) -> str:
+    """The beginning of a text as a name of a file."""
+    return safe_name(text[:_NAME_CHARS].strip(), "said")
+
+
+def _target(text: str, voice: str, outputs: Path, suffix: str) -> Path:
+    return unique_path(outputs / f"{short_name(text)}_{safe_name(voice, 'voice')}.{suffix}")

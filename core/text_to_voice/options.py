@@ -34,6 +34,8 @@ class TextOptions(BaseModel):
     """Louder or softer before conversion, dB; the voice follows it."""
     convert: dict[str, Any] = Field(default_factory=dict)
     """Fields of ConvertOptions; "transpose" is "auto" unless said otherwise."""
+    spoken: str | None = None
+    """Path (.wav) at which what the engine said is kept, to be heard beside the result; None: it is not kept."""
     out: str | None = None
     """Path of the result (.wav, .flac, .mp3); None: a new name in the workspace's outputs."""
 

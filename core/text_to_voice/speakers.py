@@ -1,6 +1,5 @@
 """The plain speech engines that say a text before it is converted. Each gives mono samples [n] and their rate."""
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,6 @@ Spoken = tuple[NDArray[np.float32], int]
 _WORDS_A_MINUTE = 160
 _HIGH_VOICE_HZ = 165.0  # between the usual pitch of men and of women
 _ESPEAK = {"zh": "cmn", "en": "en-us", "fr": "fr-fr"}
-# Voices of the service by language: a woman's, a man's.
-_EDGE = {
-    "en": ("en-US-AriaNeural", "en-US-GuyNeural"),
-    "zh": ("zh-CN-XiaoxiaoNeural", "zh-CN-YunxiNeural"),
-    "ja": ("ja-JP-NanamiNeural", "ja-JP-KeitaNeural"),
-    "ko": ("ko-KR-SunHiNeural", "ko-KR-InJoonNeural"),
-    "de": ("de-DE-KatjaNeural", "de-DE-ConradNeural"),
-    "fr": ("fr-FR-DeniseNeural", "fr-FR-HenriNeural"),
-    "es": ("es-ES-ElviraNeural", "es-ES-AlvaroNeural"),
-    "it": ("it-IT-ElsaNeural", "it-IT-DiegoNeural"),
-    "pt": ("pt-BR-FranciscaNeural", "pt-BR-AntonioNeural"),
-    "ru": ("ru-RU-SvetlanaNeural", "ru-RU-DmitryNeural"),
-}
 
 
 def speak(options: TextOptions, language: str, f0_hz: float | None) -> Spoken:
@@ -87,37 +73,10 @@ def _piper(options: TextOptions, _language: str, _high: bool) -> Spoken:
 
 
 def _edge(options: TextOptions, language: str, high: bool) -> Spoken:
-    try:
-        import edge_tts
-    except ImportError as err:
-        raise Unavailable(
-            "The package edge-tts is not installed.",
-            "Install it into the studio's environment (pip install edge-tts; LGPL-3; it sends the text to a service "
-            "of Microsoft's), or take the engine builtin, which works offline.",
-            where="engine",
-        ) from err
-    named = options.speaker not in ("auto", "woman", "man")
-    if not named and language not in _EDGE:
-        raise BadInput(
-            f"No voice is known for the language {language!r}.",
-            f"Name one of the service's as speaker, or use one of {', '.join(_EDGE)}.",
-            where="language",
-        )
-    voice = options.speaker if named else _EDGE[language][0 if high else 1]
-    from core.audio.decode import load, probe
+    from core.text_to_voice.edge import say
 
-    with tempfile.TemporaryDirectory(prefix="timbre-edge-") as folder:
-        path = Path(folder) / "said.mp3"
-        try:
-            edge_tts.Communicate(options.text, voice, rate=f"{round(100 * (options.rate - 1)):+d}%").save_sync(
-                str(path)
-            )
-        # The package's own kinds, and those of the network below it.
-        except Exception as err:
-            raise Unavailable(
-                f"The service gave no speech: {err}", "Try again, or take the engine builtin.", where="engine"
-            ) from err
-        return load(path), probe(path).rate_hz
+    named = options.speaker if options.speaker not in ("auto", "woman", "man") else ""
+    return say(options.text, language, named, high, options.rate)
 
 
 _ENGINES: dict[str, Callable[[TextOptions, str, bool], Spoken]] = {

@@ -1,5 +1,6 @@
 """A text in a trained voice: languages by sight, rate and volume, every engine that is here, words where one is not."""
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,11 @@ def test_the_language_is_seen(text: str, code: str) -> None:
 
 
 def test_a_text_becomes_a_file_in_the_voice(settings: Settings) -> None:
+    spoken = settings.outputs / "sources" / "said.wav"
+    result = say(settings, "Good evening.", spoken=str(spoken), convert={"pitch": "dio", "format": "flac"})
+    assert Path(result["output"]).suffix == ".flac"
+    plain, plain_hz = read_wav(spoken)
+    assert plain.size / plain_hz == pytest.approx(result["spoken_s"], abs=0.01)
     result = say(settings, "Good evening.")
     audio, rate_hz = read_wav(result["output"])
     assert (rate_hz, result["engine"], result["language"]) == (44100, "builtin", "en")
@@ -99,8 +105,8 @@ def test_what_cannot_be_said(settings: Settings, params: dict[str, Any], error: 
         say(settings, **params)
 
 
-@pytest.mark.skipif(find_spec("edge_tts") is not None, reason="edge-tts is installed, and would ask the network")
-def test_an_engine_that_is_not_here_says_what_it_is(settings: Settings) -> None:
+def test_an_engine_that_is_not_here_says_what_it_is(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "edge_tts", None)
     with pytest.raises(Unavailable, match="edge-tts") as caught:
         say(settings, "Hello.", engine="edge")
     assert "sends the text" in caught.value.hint

@@ -19,7 +19,8 @@ DYNAMIC = (
     *("state.", "job.", "error.", "js.", "reason.", "check.", "nav.", "training.opt_", "training.about_"),
     *("training.engine_", "home.step_", "home.next_", "theme.", "clip.", "run.", "jobs.", "settings."),
     *("training.plot_", "cut.only_", "cut.rate_", "clean.", "language.", "limit.", "cleaning.", "quality."),
-    *("said.", "set.", "speech.", "models.kind.", "models.info.", "models.as_", "models.col_"),
+    *("said.", "set.", "speech.", "convert.engine_", "convert.about_", "convert.said_by.", "models.kind."),
+    *("models.info.", "models.as_", "models.col_"),
     *("models.present", "models.partial", "models.absent"),
 )
 

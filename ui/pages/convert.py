@@ -23,12 +23,10 @@ from ui.controls import (
     number,
     section,
 )
-from ui.convert import batch, pitch, presets, speakers
+from ui.convert import batch, pitch, presets, source, speakers
 from ui.convert.form import Form, build_form
 from ui.model_choice import follow_models
-from ui.players import Source, player_html
-from ui.result_view import outputs_table, result_html
-from ui.uploads import keep
+from ui.result_view import SAID, conversion_of, outputs_table, result_html
 
 if TYPE_CHECKING:
     from core.jobs.model import Job
@@ -44,7 +42,7 @@ def build(ctx: Context) -> None:
         convert = gr.Button(t("convert.start"), variant="primary", elem_id="convert", scale=0, min_width=150)
     with gr.Row(elem_classes="ts-cols", equal_height=False):
         with gr.Column(scale=0, min_width=300, elem_classes="ts-left"):
-            source, folder = _build_source(ctx)
+            chosen = source.build(ctx)
             form = build_form(ctx)
             presets.build(ctx, form)
         with gr.Column(scale=1, min_width=400, elem_classes="ts-main"):
@@ -57,7 +55,7 @@ def build(ctx: Context) -> None:
                     gr.HTML(section(t("convert.recent")), apply_default_css=False, js_on_load=None)
                     table = html_part(elem_id="outputs")
                 with gr.Tab(t("convert.tab_pitch"), id="pitch"):
-                    pitch.build(ctx, source, form.fields)
+                    pitch.build(ctx, chosen.paths, form.fields)
                 with gr.Tab(t("convert.tab_speakers"), id="speakers"):
                     speakers.build(ctx)
                 with gr.Tab(t("convert.tab_batch"), id="batch"):
@@ -65,10 +63,15 @@ def build(ctx: Context) -> None:
     shown = ctx.watch("output", gr.State(None))
     mix = gr.Textbox("", visible=False)  # filled by the page's script when a conversion starts
 
-    def start(curves: str, voice: str | None, files: list[str] | None, place: str, *values: Any) -> tuple[None, Any]:
+    def start(curves: str, voice: str | None, kind: str, files: list[str] | None, place: str,
+              *values: Any) -> tuple[None, Any]:
+        said, values = dict(zip(chosen.text, values, strict=False)), values[len(chosen.text):]
         options = {"voice": need_voice(t, voice), **form.read(values)}
         if curves:
             options["speaker_mix"] = json.loads(curves)
+        if kind == source.TEXT:
+            _say(ctx, said, options)
+            return None, gr.update(selected="result")
         if place and place.strip():
             _convert_folder(ctx, options, Path(place.strip()))
             return None, gr.update(selected="batch")
@@ -83,16 +86,32 @@ def build(ctx: Context) -> None:
 
     def act(event: gr.EventData) -> list[Any]:
         data = act_of(event)
-        keep = [gr.skip()] * len(form.fields)
+        keep = [gr.skip()] * (1 + len(chosen.text) + len(form.fields))
         if data.get("act") != "settings":
             return [int(data["job"]), *keep]
-        return [gr.skip(), *form.put(ctx.studio.job(int(data["job"])).params)]
+        job = ctx.studio.job(int(data["job"]))
+        what = chosen.put_text(job.params) if job.kind == SAID else [source.SOUND, *keep[: len(chosen.text)]]
+        return [gr.skip(), *what, *form.put(conversion_of(job))]
 
-    ctx.on(convert.click, start, [mix, ctx.voice, source, folder, *form.inputs], [shown, tabs], js=BEFORE)
-    ctx.on(table.act, act, [], [shown, *form.inputs])
-    _wire_key(ctx, form, source)
+    inputs = [chosen.kind, chosen.paths, chosen.folder, *chosen.text.values(), *form.inputs]
+    ctx.on(convert.click, start, [mix, ctx.voice, *inputs], [shown, tabs], js=BEFORE)
+    ctx.on(table.act, act, [], [shown, chosen.kind, *chosen.text.values(), *form.inputs])
+    # What an engine says lies where it likes: the key is found by itself, until someone wants another.
+    chosen.kind.change(lambda kind: (kind == source.TEXT, gr.update(visible=kind != source.TEXT), ""), [chosen.kind],
+                       [form.fields["auto"], form.suggest, form.told], queue=False, show_progress="hidden",
+                       api_visibility="private")
+    _wire_key(ctx, form, chosen.paths)
     _wire_parts(ctx, (job, convert), result, table)
     _wire_model(ctx, form)
+
+
+def _say(ctx: Context, said: dict[str, Any], options: dict[str, Any]) -> None:
+    voice = options.pop("voice")
+    if not str(said.get("text") or "").strip():
+        raise BadInput(ctx.t("convert.no_text"), ctx.t("convert.no_text_hint"))
+    if not said.get("speaker"):
+        raise BadInput(ctx.t("convert.no_speaker"), ctx.t("convert.about_piper"))
+    ctx.studio.texts.start({**said, "voice": voice, "convert": options})
 
 
 def _item(ctx: Context, file: str, use_drawn: bool) -> dict[str, Any]:
@@ -104,53 +123,6 @@ def _convert_folder(ctx: Context, options: dict[str, Any], folder: Path) -> None
     from core.engines.sovits.convert_batch import items_of, sounds_below
 
     ctx.studio.conversion.batch(options, items_of([path.absolute() for path in sounds_below(folder)], [], []))
-
-
-def _build_source(ctx: Context) -> tuple[gr.State, gr.Textbox]:
-    """Drop zone and recorder; returns the state that holds the paths of the sources, and the field of a folder."""
-    t, studio = ctx.t, ctx.studio
-    gr.HTML(section(t("convert.source")), apply_default_css=False, js_on_load=None)
-    drop = gr.File(file_count="multiple", height=76, elem_id="source", elem_classes="ts-drop", show_label=False,
-                   label=t("convert.drop"))
-    record = gr.Button(t("dataset.record"), size="sm", elem_id="source-record")
-    microphone = gr.Audio(sources=["microphone"], type="filepath", format="wav", visible=False, editable=False,
-                          label=t("dataset.microphone"), elem_classes="ts-mic")
-    preview = gr.HTML("", apply_default_css=False, elem_id="source-player", js_on_load=None)
-    with gr.Accordion(t("convert.group_folder"), open=False, elem_id="convert-folder"):
-        folder = gr.Textbox("", label=t("convert.folder"), info=t("convert.folder_info"), lines=1, max_lines=1,
-                            elem_id="folder")
-    source = ctx.watch("sources", gr.State(None))
-    shown = gr.State(False)
-    record.click(lambda now: (not now, gr.update(visible=not now)), [shown], [shown, microphone], queue=False,
-                 show_progress="hidden", api_visibility="private")
-
-    def take(given: str | list[str] | None) -> tuple[Any, Any, Any]:
-        """Keep the sources beside the outputs, so that before and after can be compared later too."""
-        files = [given] if isinstance(given, str) else given or []
-        if not files:
-            return None, gr.skip(), gr.skip()
-        kept = [keep(studio, file) for file in files]
-        try:
-            player = player_html(t, [Source(kept[0].name, kept[0])], height=40)
-        except StudioError:
-            if len(kept) == 1:
-                kept[0].unlink(missing_ok=True)
-                raise
-            player = ""  # one of several that cannot be read: the batch says so at its turn
-        return None, [str(path) for path in kept], sources_html(kept) + player
-
-    for event, component in ((drop.upload, drop), (microphone.stop_recording, microphone)):
-        ctx.on(event, take, [component], [component, source, preview], show_progress="minimal",
-               failed=(None, gr.skip(), gr.skip()))
-    return source, folder
-
-
-def sources_html(paths: list[Path]) -> str:
-    """The names of what was dropped."""
-    if len(paths) == 1:
-        return f'<div class="ts-ell ts-file" title="{esc(paths[0].name)}">{esc(paths[0].name)}</div>'
-    rows = "".join(f'<li><span class="ts-ell" title="{esc(p.name)}">{esc(p.name)}</span></li>' for p in paths)
-    return f'<ul class="ts-list ts-sources">{rows}</ul>'
 
 
 def _wire_key(ctx: Context, form: Form, source: gr.State) -> None:
@@ -210,14 +182,14 @@ def _wire_parts(ctx: Context, top: tuple[gr.HTML, gr.Button], result: gr.HTML, t
     t, studio = ctx.t, ctx.studio
 
     def done(scene: Scene) -> "list[Job]":
-        return [j for j in scene.jobs if j.kind == "convert" and j.voice == scene.voice and j.result]
+        return [j for j in scene.jobs if j.kind in ("convert", SAID) and j.voice == scene.voice and j.result]
 
     def shown(scene: Scene) -> "Job | None":
         jobs = done(scene)
         return next((j for j in jobs if j.id == scene.values["output"]), jobs[0] if jobs else None)
 
     def newest(scene: Scene) -> "Job | None":
-        found = [scene.latest(kind, scene.voice) for kind in ("convert", batch.KIND)] if scene.voice else []
+        found = [scene.latest(kind, scene.voice) for kind in ("convert", SAID, batch.KIND)] if scene.voice else []
         return max((one for one in found if one), key=lambda one: one.id, default=None)
 
     def job_render(scene: Scene) -> list[Any]:
