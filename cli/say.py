@@ -35,6 +35,12 @@ def add(subparsers: Any) -> None:
     whose.add_argument(
         "--reference-audio", type=Path, metavar="FILE", help="clip whose voice alone is taken (VoxCPM 2)"
     )
+    whose.add_argument(
+        "--speaker",
+        metavar="WHO",
+        help="cosyvoice2: a speaker stored with --voice, without it one of the model's own; builtin, piper and edge: "
+        "woman, man, or a voice of the engine (piper: its .onnx file)",
+    )
     parser.add_argument("--stream", action="store_true", help="make it in the small chunks of a live stream")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed says it the same way")
     parser.add_argument(
@@ -42,7 +48,6 @@ def add(subparsers: Any) -> None:
     )
     plain = parser.add_argument_group("with --engine builtin (espeak-ng), piper or edge, and a trained --voice")
     plain.add_argument("--language", metavar="CODE", help="of the text (default: seen from it)")
-    plain.add_argument("--speaker", metavar="WHO", help="woman, man, or a voice of the engine; piper: its .onnx file")
     plain.add_argument("--rate", type=float, metavar="X", help="speed (default: 1)")
     plain.add_argument("--volume", type=float, metavar="DB", dest="volume_db", help="louder or softer (default: 0)")
     add_set(parser, "the engine; of the conversion, for a trained voice")
@@ -58,7 +63,8 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
         path = getattr(options, name)
         if path is not None:
             params[name] = str(path)
-    params |= {"stream": options.stream, "options": parse_set(options.set)}
+    speaker = {"stored" if options.voice else "preset": options.speaker} if options.speaker else {}
+    params |= {"stream": options.stream, "options": speaker | parse_set(options.set)}
     if options.csv is not None:
         return _batch({**params, "csv": str(options.csv)}, options, out)
     result = run_job(open_studio(options), "say", params, out)

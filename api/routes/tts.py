@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Request, Response, UploadFile
 
 from api.documented import DocumentedRoute, responses
 from api.speaking import Desk, Wanted, stream, whole
-from api.uploads import on_disk
+from api.uploads import ONE_FILE, on_disk
 from core.errors import BadInput
 from core.speech.request import SpeechRequest
 
@@ -41,6 +41,12 @@ Rate = Annotated[
 Seed = Annotated[int | None, Form(ge=0, lt=2**31, description="the same seed says it the same way")]
 Model = Annotated[str, Form(max_length=100, description="an id of /v1/models; empty: the best that is here")]
 Voice = Annotated[str | None, Form(max_length=80, description="a character whose best clip is the reference")]
+Own = Annotated[
+    str | None,
+    Form(
+        max_length=4000, description='the engine\'s own settings by its own names, as JSON: {"scene": "conversation"}'
+    ),
+]
 Timeout = Annotated[float | None, Form(gt=0, le=86_400, description="deadline, s; the studio's own limit holds too")]
 
 
@@ -48,14 +54,14 @@ def router(studio: "Studio", desk: Desk) -> APIRouter:
     """The routes about speech."""
     routes = APIRouter(prefix="/api", tags=["speech"], route_class=DocumentedRoute)
 
-    @routes.post("/tts/stream", responses={**_SOUND, **_CODES}, response_class=Response)
+    @routes.post("/tts/stream", responses={**_SOUND, **_CODES}, response_class=Response, dependencies=[ONE_FILE])
     async def tts_stream(
         request: Request, text: Text, prompt_audio: UploadFile | str | None = None, prompt_text: PromptText = None,
         cfg_value: Cfg = 2.0, inference_timesteps: Steps = 5, min_len: MinLen = 2, max_len: MaxLen = 4096,
         normalize: Normalize = False, denoise: Denoise = False,
         retry_badcase: Annotated[str | None, Form(description="not supported while streaming: refused")] = None,
         chunk_format: Chunks = "stream", sample_rate: Rate = 44100, seed: Seed = None, model: Model = "",
-        voice: Voice = None, timeout_s: Timeout = None,
+        voice: Voice = None, timeout_s: Timeout = None, options: Own = None,
     ) -> Response:  # fmt: skip
         """Speech while it is made.
 
@@ -69,27 +75,28 @@ def router(studio: "Studio", desk: Desk) -> APIRouter:
                 "Leave it out, or use /api/tts.",
                 where="retry_badcase",
             )
-        options = _options(cfg_value, inference_timesteps, min_len, max_len, seed)
+        own = desk.service.own_options(model, "", options)
+        known = _options(cfg_value, inference_timesteps, min_len, max_len, seed) | own
         with ExitStack() as stack:
-            said = _request(studio, stack, text, prompt_audio, prompt_text, denoise, normalize, model, voice, options)
+            said = _request(studio, stack, text, prompt_audio, prompt_text, denoise, normalize, model, voice, known)
             response = await stream(desk, request, said, Wanted(chunk_format, sample_rate, timeout_s))
         return response
 
-    @routes.post("/tts", responses={**_SOUND, **_CODES}, response_class=Response)
+    @routes.post("/tts", responses={**_SOUND, **_CODES}, response_class=Response, dependencies=[ONE_FILE])
     async def tts(
         request: Request, text: Text, prompt_audio: UploadFile | str | None = None, prompt_text: PromptText = None,
         cfg_value: Cfg = 2.0, inference_timesteps: Steps = 10, min_len: MinLen = 2, max_len: MaxLen = 4096,
         normalize: Normalize = False, denoise: Denoise = False,
         retry_badcase: Annotated[bool, Form(description="say a sentence again that came out far too long")] = True,
         chunk_format: Chunks = "stream", sample_rate: Rate = 44100, seed: Seed = None, model: Model = "",
-        voice: Voice = None, timeout_s: Timeout = None,
+        voice: Voice = None, timeout_s: Timeout = None, options: Own = None,
     ) -> Response:  # fmt: skip
         """The whole speech at once, with X-Duration-S and X-Rtf."""
-        options = _options(cfg_value, inference_timesteps, min_len, max_len, seed)
-        options["retries"] = None if retry_badcase else 0
+        known = _options(cfg_value, inference_timesteps, min_len, max_len, seed)
+        known |= {"retries": None if retry_badcase else 0} | desk.service.own_options(model, "", options)
         fmt = "stream" if chunk_format == "wav" else chunk_format
         with ExitStack() as stack:
-            said = _request(studio, stack, text, prompt_audio, prompt_text, denoise, normalize, model, voice, options)
+            said = _request(studio, stack, text, prompt_audio, prompt_text, denoise, normalize, model, voice, known)
             return await whole(desk, request, said, Wanted(fmt, sample_rate, timeout_s))
 
     @routes.get("/gpu/status", tags=["health"])

@@ -1,10 +1,11 @@
 """/api/tts/ws: text in pieces as a language model writes them, speech out while it is made.
 
 The client sends JSON: {"type": "start", "model", "voice", "chunk_format": "pcm|mp3|opus|flac", "sample_rate", "seed",
-"cfg_value", "inference_timesteps"} (all but the type may be left out), then {"type": "text", "text": "…"} as often as
-it likes, then {"type": "end"}; {"type": "cancel"} at any time. The server sends {"type": "started", "sample_rate",
-"chunk_format", "seed"}, the sound as binary messages, and {"type": "done", "seconds", "warnings"}; or
-{"type": "error", "error": {code, message, hint, where}}. After "done" and "cancelled" another start may follow.
+"cfg_value", "inference_timesteps", "options": {the engine's own settings}} (all but the type may be left out), then
+{"type": "text", "text": "…"} as often as it likes, then {"type": "end"}; {"type": "cancel"} at any time. The server
+sends {"type": "started", "sample_rate", "chunk_format", "seed"}, the sound as binary messages, and {"type": "done",
+"seconds", "warnings"}; or {"type": "error", "error": {code, message, hint, where}}. After "done" and "cancelled"
+another start may follow.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from core.studio import Studio
 
 MAX_PIECE = 20_000
+MAX_TEXT = 200_000  # of one request
 _UNUSED_S = 600.0
 _AHEAD = 64  # messages that may wait
 
@@ -41,6 +43,7 @@ class Start(BaseModel):
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     cfg_value: float = Field(default=2.0, ge=1.0, le=5.0)
     inference_timesteps: int = Field(default=5, ge=2, le=100)
+    options: dict[str, Any] = Field(default_factory=dict, max_length=40)
 
 
 def router(_studio: "Studio", desk: Desk) -> APIRouter:
@@ -107,10 +110,11 @@ async def _one(socket: WebSocket, inbox: "asyncio.Queue[Message]", desk: Desk, s
     """One request: texts are taken while sound is sent."""
     pieces = TextPieces()
     options = {"seed": start.seed, "cfg": start.cfg_value, "steps": start.inference_timesteps}
+    options |= desk.service.own_options(start.model, "", start.options)
     said = SpeechRequest(engine=start.model, voice=start.voice, options=options)
     speech = Speech(desk, client_of(socket), said, Wanted(start.chunk_format, start.sample_rate), pieces)
     sound = asyncio.create_task(_send(socket, speech, start.chunk_format))
-    ended = False
+    ended, n_chars = False, 0
     try:
         while (message := await _next(inbox, sound)) is not None:
             kind, piece = message.get("type"), message.get("text")
@@ -123,6 +127,9 @@ async def _one(socket: WebSocket, inbox: "asyncio.Queue[Message]", desk: Desk, s
                 ended = True
                 pieces.put(None)
             elif kind == "text" and not ended and isinstance(piece, str) and len(piece) <= MAX_PIECE:
+                n_chars += len(piece)
+                if n_chars > MAX_TEXT:
+                    raise BadInput(f"One request holds {MAX_TEXT} characters at most.", "Start another for the rest.")
                 pieces.put(piece)
             else:
                 what = f'{{"type": "text", "text": up to {MAX_PIECE} characters}}, then "end"; or "cancel"'

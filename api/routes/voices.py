@@ -1,4 +1,4 @@
-"""GET and POST /api/voices, GET /api/voices/{name}/models."""
+"""GET and POST /api/voices, GET /api/voices/{name}/models; a voice's stored speakers."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +7,7 @@ from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.documented import responses
+from api.routes import speakers
 
 if TYPE_CHECKING:
     from core.studio import Studio
@@ -39,4 +40,5 @@ def router(studio: "Studio") -> APIRouter:
         """The trained models of a voice, newest first."""
         return [jsonable_encoder(model) for model in studio.voice_models(name)]
 
+    routes.include_router(speakers.router(studio))
     return routes

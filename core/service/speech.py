@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import queue
 import tempfile
 import threading
@@ -78,6 +79,26 @@ class SpeechService:
                 return self.choose(one.id, model if one.id != BUILTIN else "")
         raise Unavailable("Nothing here can speak.", "Run ./launch.sh once.")
 
+    def own_options(self, engine: str, model: str, given: "str | dict[str, Any] | None") -> dict[str, Any]:
+        """Settings that a client gives by the engine's own names, as JSON or an object; none that it does not know.
+
+        Raises BadInput (no object, unknown, out of range), NotFound, Unavailable.
+        """
+        from core.speech.desk import options_class
+        from core.subtitles.options import parse_options
+
+        if not given:
+            return {}
+        try:
+            own = json.loads(given) if isinstance(given, str) else given
+        except ValueError:
+            own = None
+        if not isinstance(own, dict):
+            raise BadInput("The engine's options are no JSON object.", 'Send such as {"speed": 1.2}.', where="options")
+        parsed = parse_options(options_class(self.choose(engine, model)[0]), own)
+        filled: dict[str, Any] = parsed.model_dump(exclude_unset=True)
+        return filled
+
     def _find(self, name: str, model: str) -> Path:
         """A model by name, in the catalogue's place or at the folder that settings.speech_model names.
 
@@ -119,6 +140,9 @@ class SpeechService:
             prompt = self._prompt(engine, request, stack)
             known = type(engine).options.model_fields
             chosen = {key: value for key, value in request.options.items() if key in known and value is not None} | own
+            wish = request.options.get("instructions")
+            if wish and prompt is None and "description" in engine.capabilities.modes:
+                chosen["description"] = wish
             yield engine.session(type(engine).options.model_validate(chosen), prompt)
 
     def _trained(self, request: SpeechRequest, stack: contextlib.ExitStack) -> "Speaker | None":
@@ -170,6 +194,9 @@ class SpeechService:
         from core.speech.prompt import read_clip
 
         path, text, kept = request.prompt_audio, request.prompt_text, None
+        stored = str(request.options.get("stored") or "") if "stored" in type(engine).options.model_fields else ""
+        if stored and path is not None:
+            raise BadInput("Give either a clip or a stored speaker, not both.", "Leave one out.", where="stored")
         alone = "reference" in engine.capabilities.modes
         if path is None and request.voice is not None:
             from core.dataset.voices import VoiceStore
@@ -180,6 +207,8 @@ class SpeechService:
                 return None
             if engine.name == BUILTIN:
                 return engine.prompt(None)
+            if stored:
+                return engine.stored(voice.path, stored)
             path, text = best_clip(voice, with_text=not alone)
             kept = voice.path / "prompts"
         if path is None:

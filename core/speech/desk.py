@@ -18,6 +18,7 @@ from core.speech.request import SpeechRequest
 
 if TYPE_CHECKING:
     from core.dataset.voices import VoiceStore
+    from core.engines.cosyvoice2.stored import StoredSpeakers
     from core.service.gate import Gate
     from core.service.speech import SpeechService
     from core.speech.takes import TakeStore
@@ -128,6 +129,13 @@ class SpeechDesk:
         set_reference(voice, clip, text)
         return voice.name
 
+    def stored(self, voice: str) -> "StoredSpeakers":
+        """The speakers that are kept with a voice, for CosyVoice. Raises NotFound."""
+        from core.engines.cosyvoice2.stored import StoredSpeakers
+
+        found = self._voices().get(voice)
+        return StoredSpeakers(found, lambda model: Path(self.service.choose("cosyvoice2", model)[1]))
+
     def checked(self, request: SpeechRequest) -> SpeechRequest:
         """The request with its engine and model chosen, refused at once if it cannot be spoken.
 
@@ -142,7 +150,9 @@ class SpeechDesk:
             self._voices().get(request.voice)
         if request.prompt_audio is not None:
             self.examine(request.prompt_audio)
-        parse_options(options_class(engine), dict(request.options))
+        parsed = parse_options(options_class(engine), dict(request.options))
+        if request.voice is not None and (stored := getattr(parsed, "stored", "")):
+            self.stored(request.voice).about(stored)
         return replace(request, engine=engine, model=Path(folder).name if folder else "")
 
     def transcribe(self, clip: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from core.errors import Cancelled, Conflict, StudioError
+from core.errors import BadInput, Cancelled, Conflict, StudioError
 from core.speech.chunk import Chunk, Speech, joined
 from core.speech.options import SpeechOptions
 from core.speech.prompt import ReferenceClip
@@ -184,6 +184,10 @@ class Engine(ABC, Generic[Options, Prompt]):
 
         `cache`: folder to keep the result in. Raises BadInput where the model has no such mode.
         """
+
+    def stored(self, voice: Path, name: str) -> Prompt:
+        """A speaker that was stored with a voice, whose folder this is. Raises BadInput where there are none."""
+        raise BadInput(f"{self.name} stores no speakers.", "Leave the name out.", where="stored")
 
     @abstractmethod
     def session(self, options: Options, prompt: Prompt | None = None) -> Session:

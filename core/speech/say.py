@@ -74,9 +74,12 @@ def say_one(loaded: Loaded, options: SayOptions, ctx: "JobContext") -> dict[str,
     """Say the text of the options with a loaded model; see `run_say` for what it gives."""
     lines, voice, settings, engine = lines_to_say(options), _voice(options, ctx), settings_of(options), loaded.engine
     began = time.monotonic()
-    clip, reference = _clips(options, voice, engine)
+    stored = getattr(settings, "stored", "")
+    clip, reference = (None, None) if stored else _clips(options, voice, engine)
     cache = voice.path / "prompts" if voice is not None and not options.prompt_audio else None
     prompt = engine.prompt(clip, reference, cache) if clip or reference else None
+    if stored and voice is not None:
+        prompt = engine.stored(voice.path, stored)
     warnings: list[str] = []
     made = _Making(ctx, options, engine.capabilities.sample_rate_hz)
     for number, line in enumerate(lines):

@@ -1,14 +1,16 @@
 """CosyVoice2 and Fun-CosyVoice3 as a speech engine: one loaded model, any number of sessions."""
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from core.engines.cosyvoice2.loading import END_OF_PROMPT, Model, load_model
+from core.engines.cosyvoice2.hearing import END_OF_PROMPT
+from core.engines.cosyvoice2.loading import Model, load_model
 from core.engines.cosyvoice2.options import CosyOptions
-from core.engines.cosyvoice2.speaker import Speaker, SpeakerStore
+from core.engines.cosyvoice2.speaker import SPEAKERS, Speaker, SpeakerStore
 from core.engines.cosyvoice2.text import Reading, normalised, normalisers, pieces
 from core.engines.cosyvoice2.utterance import Utterance
 from core.errors import BadInput, Conflict, NotFound
@@ -90,21 +92,40 @@ class CosyEngine(Engine[CosyOptions, Speaker]):
             raise BadInput(
                 "CosyVoice takes one clip.", "Give a clip, with what is said in it or without.", where="prompt"
             )
-        text = chosen.text if clip else ""
+        if clip is None:
+            chosen = replace(chosen, text="")
+        ears = self.model.ears
         if cache is None or not chosen.sha256:
-            return self.model.speaker(chosen.audio, chosen.rate_hz, text)
-        store, name = SpeakerStore(cache), f"{chosen.path.stem[:60]}.{'continuation' if text else 'reference'}"
-        made_of = {"clip": chosen.sha256, "text": text, "ears": self.model.ears.fingerprint}
+            return ears.speaker(chosen)
+        name = f"{chosen.path.stem[:60]}.{'continuation' if chosen.text else 'reference'}"
+        store, made_of = SpeakerStore(cache), ears.made_of(chosen)
         speaker = store.recall(name, made_of)
         if speaker is None:
-            speaker = self.model.speaker(chosen.audio, chosen.rate_hz, text)
+            speaker = ears.speaker(chosen)
             store.add(name, speaker, replace=True, made_of=made_of)
+        return speaker
+
+    def stored(self, voice: Path, name: str) -> Speaker:
+        """A speaker that was stored with a voice, whose folder this is; nothing is encoded.
+
+        Raises NotFound, ModelFileError, Conflict (other models heard it: its tokens mean nothing to this one).
+        """
+        store = SpeakerStore(voice / SPEAKERS)
+        speaker = store.get(name)
+        if store.about(name).made_of.get("ears") != self.model.ears.fingerprint:
+            raise Conflict(
+                f"The speaker {name!r} was stored with another model than {self.model.folder.name}.",
+                "Choose that model, or store the clip again with this one.",
+                where="stored",
+            )
         return speaker
 
     def session(self, options: CosyOptions, prompt: Speaker | None = None) -> "CosySession":
         """A new request. Raises BadInput for a voice that the mode cannot use."""
         if options.preset and prompt is not None:
             raise BadInput("Give either a clip or a voice of the model's own, not both.", "", where="preset")
+        if options.stored and prompt is None:
+            raise BadInput("A stored speaker is a voice's.", "Name the voice too.", where="stored")
         if prompt is None and options.preset:
             prompt = self.preset(options.preset)
         if prompt is None:

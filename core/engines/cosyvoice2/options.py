@@ -17,13 +17,21 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Ways to trade the wait for the first sound against smooth seams."""
 
 
+Scene = Literal["", "conversation", "general", "reading"]
+
+
 class CosyOptions(SpeechOptions):
     """Settings of one request; none is shared between requests."""
+
+    scene: Scene = Field(
+        default="", description="a choice of first_hop, token_hop_len and mel_cache_len; those that are given stay"
+    )
 
     mode: Literal["auto", "preset", "zero_shot", "cross_lingual", "instruct"] = Field(
         default="auto", description="how the voice is used; auto: zero_shot where the clip's words are known"
     )
     preset: str = Field(default="", description="one of the model's own voices; without a clip, empty is the first")
+    stored: str = Field(default="", max_length=80, description="a speaker that was stored with the voice")
     instruct: str = Field(default="", max_length=500, description="mode instruct: how it should be said")
     speed: float = Field(default=1.0, ge=0.5, le=2.0, description="1.5 says it in two thirds of the time")
     normalise: bool = Field(default=True, description="write out numbers, dates and signs (by the package wetext)")
@@ -43,6 +51,12 @@ class CosyOptions(SpeechOptions):
         default=10.0, ge=1.0, description="how far back the flow sees beside the prompt, s; None: all, and memory grows"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_scene(cls, data: Any) -> Any:
+        scene = PRESETS.get(str(data.get("scene", ""))) if isinstance(data, dict) else None
+        return {**scene, **data} if scene else data
+
     @model_validator(mode="after")
     def _instruct_needs_words(self) -> Self:
         if (self.mode == "instruct") != bool(self.instruct.strip()):
@@ -56,8 +70,3 @@ class CosyOptions(SpeechOptions):
         while frames <= self.mel_cache_len:
             frames, tokens = frames + 2 * self.token_hop_len, tokens + self.token_hop_len
         return tokens + 3
-
-
-def preset(name: str, **changes: Any) -> CosyOptions:
-    """The options of a preset, with changes. Raises KeyError for another name than those of `PRESETS`."""
-    return CosyOptions(**(PRESETS[name] | changes))

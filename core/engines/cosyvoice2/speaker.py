@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from core import atomic
 from core.errors import BadInput, Conflict, ModelFileError, NotFound
 from core.models.safe_load import load_checkpoint
-from core.paths import safe_name
+from core.paths import safe_name, unique_path
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+SPEAKERS = "speakers"  # the folder in a voice's
 _SUFFIX = ".speaker.safetensors"
 _FORM = "cosyvoice speaker 1"
+_TRASH = ".trash"
+_TOKENS_A_S = 25
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,16 @@ class Speaker:
     def has_text(self) -> bool:
         """Whether what is said in it is known."""
         return self.text.shape[1] > 0
+
+
+@dataclass(frozen=True)
+class About:
+    """What a stored speaker is. `made_of`: see `Ears.made_of`; `text` what is said in the clip of `seconds`."""
+
+    name: str
+    seconds: float
+    text: str
+    made_of: dict[str, str]
 
 
 def speaker_of(
@@ -147,30 +160,47 @@ class SpeakerStore:
         """A stored speaker. Raises NotFound, ModelFileError."""
         from core.models.safe_load import load_tensors
 
-        path = self._path(name)
-        if not path.is_file():
-            raise NotFound(
-                f"There is no speaker {name!r}.", f"There are: {', '.join(self.names()) or 'none yet'}.", where=name
-            )
+        path = self._existing(name)
         tensors = load_tensors(path)
         if set(tensors) != {"embedding", "tokens", "mel", "text"}:
             raise ModelFileError(f"{path.name} holds no speaker.", "Add it again from its clip.", where=str(path))
         return speaker_of(tensors["embedding"], tensors["tokens"], tensors["mel"], tensors["text"], str(path))
 
+    def about(self, name: str) -> About:
+        """What is known of a stored speaker without reading its tensors. Raises NotFound, ModelFileError."""
+        from safetensors import SafetensorError, safe_open
+
+        path = self._existing(name)
+        try:
+            with safe_open(path, "pt") as handle:
+                made_of = dict(handle.metadata() or {})
+                n_tokens = handle.get_slice("tokens").get_shape()[1]
+        except (OSError, SafetensorError, IndexError) as err:
+            raise ModelFileError(
+                f"{path.name} holds no speaker.", "Add it again from its clip.", where=str(path)
+            ) from err
+        made_of.pop("form", None)
+        return About(path.name.removesuffix(_SUFFIX), n_tokens / _TOKENS_A_S, made_of.get("text", ""), made_of)
+
+    def _existing(self, name: str) -> Path:
+        path = self._path(name)
+        if not path.is_file():
+            raise NotFound(
+                f"There is no speaker {name!r}.", f"There are: {', '.join(self.names()) or 'none yet'}.", where=name
+            )
+        return path
+
     def rename(self, name: str, new_name: str) -> None:
         """Give a speaker another name. Raises NotFound, Conflict, BadInput."""
-        source, target = self._path(name), self._path(new_name)
+        source, target = self._existing(name), self._path(new_name)
         if not new_name.strip():
             raise BadInput("A speaker needs a name.", "Write one.", where="name")
-        if not source.is_file():
-            raise NotFound(f"There is no speaker {name!r}.", "Choose one of the list.", where=name)
         if target.exists():
             raise Conflict(f"There is a speaker {new_name!r} already.", "Choose another name.", where=new_name)
         source.rename(target)
 
     def delete(self, name: str) -> None:
-        """Remove a speaker. Raises NotFound."""
-        path = self._path(name)
-        if not path.is_file():
-            raise NotFound(f"There is no speaker {name!r}.", "Choose one of the list.", where=name)
-        path.unlink()
+        """Move a speaker to the trash beside the others. Raises NotFound."""
+        path, trash = self._existing(name), self.folder / _TRASH
+        trash.mkdir(exist_ok=True)
+        path.rename(unique_path(trash / path.name))

@@ -76,10 +76,10 @@ class Utterance:
         due = self._flow.needed + (0 if self._first else self._more_blocks)
         if not self._live or len(self._waiting) < due:
             return torch.empty(0)
-        self._first = False
         tokens, self._waiting = self._waiting, []
         return self._sound(tokens, final=False)
 
     def _sound(self, tokens: list[int], *, final: bool) -> Tensor:
         mel = self._flow.push(tokens, final=final)
+        self._first = self._first and not mel.shape[2]  # the end of the prompt, looked ahead from, is no block of ours
         return self._vocoder.push(self._stretch.push(mel, final=final), final=final).cpu()

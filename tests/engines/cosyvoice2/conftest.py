@@ -1,5 +1,7 @@
 """Tiny CosyVoice models with random weights."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import Phase, settings
@@ -117,3 +119,11 @@ def prompt() -> Prompt:
         torch.randn(1, 80, 14, generator=generator),
         torch.randn(1, 192, generator=generator),
     )
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny CosyVoice2 in the released layout."""
+    from tests.engines.cosyvoice2 import tiny_folder
+
+    return tiny_folder.write(tmp_path_factory.mktemp("models") / "CosyVoice2-tiny")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core.audio.synthetic import WOMAN, recording
 from core.engines.cosyvoice2.engine import CosyEngine, CosySession, load
-from core.engines.cosyvoice2.options import PRESETS, CosyOptions, preset
+from core.engines.cosyvoice2.options import PRESETS, CosyOptions
 from core.engines.cosyvoice2.text import normalisers
 from core.errors import BadInput, Cancelled, Conflict, ModelFileError, NotFound
 from core.speech.chunk import joined
@@ -26,11 +26,6 @@ from tests.engines.cosyvoice2.conftest import few
 
 TEXT = "Hello, you all."
 TOLERANCE = 1e-4
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_folder.write(tmp_path_factory.mktemp("models") / "CosyVoice2-tiny")
 
 
 @pytest.fixture(scope="session")
@@ -241,14 +236,26 @@ def test_a_missing_file_is_named(folder: Path, tmp_path: Path, name: str) -> Non
     assert name.split("/")[-1] in err.value.message
 
 
-def test_presets_are_ways_that_work() -> None:
-    for name in PRESETS:
-        assert preset(name, seed=1).first_sound_tokens >= preset(name).first_hop + 3
-    assert preset("conversation").first_sound_tokens < preset("reading").first_sound_tokens
-    with pytest.raises(ValueError, match="multiple of 25"):
-        CosyOptions(token_hop_len=30)
+def test_scenes_are_ways_that_work() -> None:
+    tokens = {name: CosyOptions.model_validate({"scene": name}).first_sound_tokens for name in PRESETS}
+    assert tokens["conversation"] < tokens["general"] < tokens["reading"]
+    assert CosyOptions(scene="conversation", first_hop=20).first_hop == 20, "what is given stays"
+    for wrong in ({"token_hop_len": 30}, {"first_hop": 26}, {"mel_cache_len": 0}, {"scene": "opera"}):
+        with pytest.raises(ValueError, match="|".join(wrong)):
+            CosyOptions.model_validate(wrong)
     with pytest.raises(ValueError, match="go together"):
         CosyOptions(mode="instruct")
+
+
+@pytest.mark.parametrize("scene", PRESETS)
+def test_the_first_sound_comes_after_as_many_tokens_as_are_told(engine: CosyEngine, scene: str) -> None:
+    session = opened(engine, scene=scene)
+    stream = session.stream(TEXT)
+    assert next(stream).audio.size
+    assert session._utterance is not None
+    made = session._utterance._decoding._decoded
+    assert len(made) == session._options.first_sound_tokens
+    stream.close()
 
 
 def test_a_clip_is_heard_once(engine: CosyEngine, clip: ReferenceClip, tmp_path: Path) -> None:
