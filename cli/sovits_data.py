@@ -19,6 +19,7 @@ def add(subparsers: Any) -> None:
     one.add_argument("--pitch", metavar="NAME", help="predictor that made its pitch (default: rmvpe)")
     one = add_command(actions, "export", "Write a voice's accepted clips as dataset/44k with filelists and configs.")
     one.add_argument("voice")
+    one.add_argument("--with", action="append", default=[], dest="others", metavar="VOICE", help="a further speaker")
     one.add_argument("out", type=Path, help="a folder that is not there yet")
     one.add_argument("--encoder", metavar="NAME", help="content encoder (default: vec768l12)")
     one.add_argument("--pitch", metavar="NAME", help="pitch predictor (default: fcpe)")
@@ -29,11 +30,15 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
     """Import or export."""
     studio = open_studio(options)
     if options.action == "export":
-        known_voice(studio, options.voice)
-        params = {"voice": options.voice, "out": str(options.out.absolute())}
+        voices = [options.voice, *options.others]
+        for voice in voices:
+            known_voice(studio, voice)
+        params: dict[str, Any] = {"voices": voices, "out": str(options.out.absolute())}
         params |= given(options, "encoder", "pitch", "vol_embedding")
         result = run_job(studio, "export-sovits-data", params, out)
-        out.line(f"{result['clips']} clips of {result['speaker']} in {result['out']}")
+        for note in result["notes"]:
+            out.note(f"  {note}")
+        out.line(f"{result['clips']} clips of {', '.join(result['speakers'])} in {result['out']}")
         return result
     params = {"folder": str(options.folder.absolute()), **given(options, "pitch")}
     result = run_job(studio, "import-sovits-data", params, out)

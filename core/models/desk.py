@@ -101,6 +101,34 @@ class ModelsDesk:
             told |= {**more, "problem": what and f"With its config.json: {what}.", "fix": hint}
         return told
 
+    # -- data sets of so-vits-svc
+
+    def import_data(self, folder: Path, pitch: str | None = None) -> "Job":
+        """Queue the taking over of a prepared dataset/44k (`core.engines.sovits.layout_read`). Raises NotFound."""
+        if not folder.is_dir():
+            raise NotFound(f"There is no folder {folder}.", "Choose the one that holds dataset/44k.", where=str(folder))
+        return self._jobs.submit("import-sovits-data", {"folder": str(folder.absolute()), "pitch": pitch}, None)
+
+    def export_data(self, voices: Sequence[str], out: Path | None = None, **options: Any) -> "Job":
+        """Queue the writing of voices' clips as so-vits-svc prepares them (`core.engines.sovits.layout_write`).
+
+        Args:
+            voices: names; the first one's jobs list it.
+            out: a folder that is not there yet; None: a new one in the outputs.
+            options: "encoder", "pitch", "vol_embedding".
+
+        Raises:
+            BadInput: no voice. NotFound: there is none of a name. Conflict: the folder is there.
+        """
+        if not voices:
+            raise BadInput("No voice was chosen.", "Choose at least one.", where="voices")
+        names = [self._voices.get(voice).name for voice in voices]
+        if out is None:
+            out = unique_path(self._settings.outputs / "so-vits-svc" / safe_name(names[0], "voice"))
+        if out.exists():
+            raise Conflict(f"{out} exists already.", "Choose a new folder.", where=str(out))
+        return self._jobs.submit("export-sovits-data", {"voices": names, "out": str(out), **options}, names[0])
+
     # -- models of voices
 
     def folder(self, voice: str, model: str) -> Path:

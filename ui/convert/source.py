@@ -116,7 +116,8 @@ def _text(ctx: Context) -> dict[str, Any]:
     def look(words: str, code: str) -> str:
         if code != "auto" or not words.strip():
             return ""
-        return f'<p class="ts-muted ts-about" role="status">{esc(t("convert.seen", language=_named(t, words, desk)))}</p>'
+        said = t("convert.seen", language=t.of("language", desk.language(words)))
+        return f'<p class="ts-muted ts-about" role="status">{esc(said)}</p>'
 
     def ask(name: str, code: str, words: str) -> tuple[Any, Any]:
         choices = _speakers(ctx, name, code, words)
@@ -129,10 +130,6 @@ def _text(ctx: Context) -> dict[str, Any]:
     ctx.on(language.change, lambda *values: ask(*values)[0], [engine, language, text], [speaker])
     return {"text": text, "engine": engine, "language": language, "speaker": speaker, "rate": rate,
             "volume_db": volume}
-
-
-def _named(t: Texts, words: str, desk: Any) -> str:
-    return t.of("language", desk.language(words))
 
 
 def _languages(t: Texts) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ import gradio as gr
 
 from core.errors import BadInput
 from ui.controls import Context, Part, Scene, esc, heading, html_part, job_actions, job_key, job_panel, section
-from ui.models import catalogue, found, tools, voices
+from ui.models import catalogue, data, found, tools, voices
 
 if TYPE_CHECKING:
     from core.jobs.model import Job
@@ -35,6 +35,8 @@ def build(ctx: Context) -> None:
                 voices.build(ctx)
             with gr.Tab(t("models.tab_catalogue"), id="catalogue"):
                 catalogue.build(ctx)
+            with gr.Tab(t("models.tab_data"), id="data"):
+                data.build(ctx)
             with gr.Tab(t("models.tab_file"), id="file"):
                 tools.build(ctx)
     _wire(ctx, form, (look, start), job, result)

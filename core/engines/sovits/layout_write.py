@@ -1,4 +1,4 @@
-"""A voice's accepted clips as so-vits-svc 4.1 prepares them: dataset/44k with its side files, filelists, configs.
+"""Accepted clips of voices as so-vits-svc 4.1 prepares them: dataset/44k with its side files, filelists, configs.
 
 Its `train.py` (and `train_diff.py`, but for mels) goes on from there without preparing anything again. Formats: spec,
 section 2.
@@ -20,7 +20,7 @@ from core.engines.sovits.diffusion_train import config_of, sizes_of
 from core.engines.sovits.kmeans_options import DiffusionOptions
 from core.engines.sovits.kmeans_target import Target
 from core.engines.sovits.presets import preset
-from core.errors import Conflict
+from core.errors import BadInput, Conflict
 from core.features import cache, encoders
 from core.features.pitch import interpolate
 from core.nn.spectral import spectrogram
@@ -33,57 +33,71 @@ if TYPE_CHECKING:
 
 
 def run_export(params: dict[str, Any], ctx: "JobContext") -> dict[str, Any]:
-    """Write a voice's clips for so-vits-svc 4.1.
+    """Write voices' clips for so-vits-svc 4.1, each voice a speaker.
 
     Args:
-        params: "voice"; "out": a folder that is not there yet; "encoder", "pitch"; "vol_embedding".
+        params: "voices": names; "out": a folder that is not there yet; "encoder", "pitch"; "vol_embedding".
         ctx: settings, progress, cancel. Nothing is left after a cancel.
 
     Returns:
-        {"out", "clips", "speaker"}.
+        {"out", "clips", "speakers", "notes"}; a note is a clip that was left out.
 
     Raises:
-        Conflict: the folder is there. BadInput: no accepted clips. Unavailable: the encoder is not here.
+        Conflict: the folder is there. BadInput: no accepted clips, or two voices of one name to upstream.
+        Unavailable: the encoder is not here.
     """
     from core.dataset.voices import VoiceStore
 
     out = Path(params["out"])
     if out.exists():
         raise Conflict(f"{out} exists already.", "Choose a new folder.", where=str(out))
-    voice = VoiceStore(ctx.settings.voices_dir).get(str(params["voice"]))
-    wanted = TrainOptions(
-        voice=voice.name, encoder=str(params.get("encoder") or "vec768l12"), pitch=str(params.get("pitch") or "fcpe")
-    )
-    encoder = encoders.create(wanted.encoder, "cpu", ctx.settings)
-    data = material.gather(voice, wanted, encoder, ctx.settings.cache_dir / "features", "cpu", ctx.sub(0.0, 0.6))
-    speaker = safe_name(voice.name)
+    store = VoiceStore(ctx.settings.voices_dir)
+    voices = {safe_name(name): store.get(str(name)) for name in params["voices"]}
+    if not voices or len(voices) != len(params["voices"]):
+        raise BadInput("Each voice is named once.", "Choose at least one voice.", where="voices")
+    name = str(params.get("encoder") or "vec768l12")
+    encoder = encoders.create(name, "cpu", ctx.settings)
+    data: dict[str, material.Material] = {}
+    for number, (speaker, voice) in enumerate(voices.items()):
+        wanted = TrainOptions(voice=voice.name, encoder=name, pitch=str(params.get("pitch") or "fcpe"))
+        part = ctx.sub(0.6 * number / len(voices), 0.6 * (number + 1) / len(voices))
+        data[speaker] = material.gather(voice, wanted, encoder, ctx.settings.cache_dir / "features", "cpu", part)
     config = preset(
         "standard",
-        encoder=wanted.encoder,
+        encoder=name,
         encoder_dim=encoder.dim,
-        speakers=[speaker],
+        speakers=list(voices),
         vol_embedding=bool(params.get("vol_embedding")),
     )
     with atomic.folder(out) as build:
-        clips = build / "dataset" / "44k" / speaker
-        clips.mkdir(parents=True)
-        names: dict[str, list[str]] = {"train": [], "val": []}
-        roles = [("train", one) for one in data.train] + [("val", one) for one in data.held_out]
-        for number, (role, example) in enumerate(roles):
-            ctx.progress(0.6 + 0.4 * number / len(roles), f"writing {example.clip_id}")
-            target = clips / f"{safe_name(example.clip_id, 'clip')}.wav"
-            if not target.exists():
-                _write_clip(example, target)
-            names[role].append(f"./dataset/44k/{speaker}/{target.name}")
-        for role, paths in names.items():
-            atomic.write_text(build / "filelists" / f"{role}.txt", "".join(f"{path}\n" for path in paths))
+        n_clips = _write_clips(build, data, ctx)
         (build / "configs").mkdir()
         save_config(config, build / "configs" / "config.json")
-        options = DiffusionOptions(voice=voice.name)
+        options = DiffusionOptions(voice=next(iter(voices.values())).name)
         diffusion = config_of(options, Target(build, config, {}), sizes_of(options, config))
         text = yaml.safe_dump(diffusion, sort_keys=False, allow_unicode=True)
         atomic.write_text(build / "configs" / "diffusion.yaml", text)
-    return {"out": str(out), "clips": len({path for paths in names.values() for path in paths}), "speaker": speaker}
+    notes = [f"{speaker}: {note}" for speaker, found in data.items() for note in found.notes]
+    return {"out": str(out), "clips": n_clips, "speakers": list(voices), "notes": notes}
+
+
+def _write_clips(build: Path, data: dict[str, material.Material], ctx: "JobContext") -> int:
+    """dataset/44k and filelists; returns the number of clips."""
+    names: dict[str, list[str]] = {"train": [], "val": []}
+    n_all = sum(len(found.train) + len(found.held_out) for found in data.values())
+    for speaker, found in data.items():
+        clips = build / "dataset" / "44k" / speaker
+        clips.mkdir(parents=True)
+        for role, example in [("train", one) for one in found.train] + [("val", one) for one in found.held_out]:
+            done = sum(map(len, names.values()))
+            ctx.progress(0.6 + 0.4 * done / n_all, f"writing {example.clip_id}")
+            target = clips / f"{safe_name(example.clip_id, 'clip')}.wav"
+            if not target.exists():  # a clip may be trained on and looked at, where there are few
+                _write_clip(example, target)
+            names[role].append(f"./dataset/44k/{speaker}/{target.name}")
+    for role, paths in names.items():
+        atomic.write_text(build / "filelists" / f"{role}.txt", "".join(f"{path}\n" for path in paths))
+    return len({path for paths in names.values() for path in paths})
 
 
 def _write_clip(example: "Example", target: Path) -> None:

@@ -14,7 +14,7 @@ from core.dataset.voices import VoiceStore
 from core.engines.sovits.config import load_config
 from core.engines.sovits.layout_read import run_import
 from core.engines.sovits.layout_write import run_export
-from core.errors import Cancelled, Conflict, ModelFileError, NotFound
+from core.errors import BadInput, Cancelled, Conflict, ModelFileError, NotFound
 from core.features import cache
 from core.jobs.context import ForegroundContext
 from core.models.npy_file import read_npy
@@ -30,7 +30,7 @@ def settings(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def export(settings: Settings, out: Path, **more: object) -> dict[str, object]:
-    params = {"voice": "ann", "out": str(out), "encoder": "bands", "pitch": "dio", **more}
+    params = {"voices": ["ann"], "out": str(out), "encoder": "bands", "pitch": "dio", **more}
     return run_export(params, ForegroundContext(settings))
 
 
@@ -70,6 +70,21 @@ def test_there_and_back(settings: Settings, tmp_path: Path) -> None:
         torch.testing.assert_close(back.units, first.units)
         torch.testing.assert_close(back.f0, first.f0)
         torch.testing.assert_close(back.volume, first.volume)
+
+
+def test_several_voices_are_the_speakers_of_one_set(settings: Settings, tmp_path: Path) -> None:
+    for name in ("ann", "小明"):
+        make_voice(settings, name, n_clips=4, seconds=0.4)
+    out = tmp_path / "both"
+    result = export(settings, out, voices=["小明", "ann"])
+    assert (result["clips"], result["speakers"]) == (8, ["小明", "ann"])
+    assert load_config(out / "configs" / "config.json").spk == {"小明": 0, "ann": 1}
+    assert yaml.safe_load((out / "configs" / "diffusion.yaml").read_text("utf-8"))["spk"] == {"小明": 0, "ann": 1}
+    train = (out / "filelists" / "train.txt").read_text("utf-8").split()
+    assert {line.split("/")[3] for line in train} == {"小明", "ann"}
+    assert all((out / line).is_file() for line in train)
+    with pytest.raises(BadInput, match="named once"):
+        export(settings, tmp_path / "c", voices=["ann", "ann"])
 
 
 def test_nothing_is_overwritten_and_nothing_is_invented(settings: Settings, tmp_path: Path) -> None:
