@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from api.closing import Server
+from api.patience import Protocol
 from core.errors import StudioError
 from core.settings import Settings
 
@@ -57,6 +58,7 @@ def config_of(app: "FastAPI") -> uvicorn.Config:
     """How every server of ours runs an application."""
     return uvicorn.Config(
         app,
+        http=Protocol,
         log_level="warning",
         access_log=False,
         log_config=None,  # our own log has it

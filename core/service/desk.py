@@ -318,11 +318,19 @@ class CharacterDesk:
             "engine": config.engine,
             "preset": config.preset,
             **({"devices": gpus} if several else {}),
+            **self._own_base(config.engine),
             "batch_size": config.batch_size,
             "steps": steps,
             "save_every_steps": min(500, steps),
             "log_every_steps": max(1, min(20, steps // 20)),
         }
+
+    def _own_base(self, engine: str) -> dict[str, str]:
+        """The model that the settings name, where it is one that this engine fine-tunes."""
+        if not self.settings.speech_model:
+            return {}
+        own, folder = self.studio.speech.service.own_model()
+        return {"base": str(folder)} if own == engine else {}
 
     def training_status(self, name: str) -> TrainingInfo:
         """How far the training is."""
