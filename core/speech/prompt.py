@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BadInput
+from core.speech.sentences import weight
 
 MIN_S, GOOD_MIN_S, GOOD_MAX_S, MAX_S = 1.0, 3.0, 30.0, 60.0
 _SILENT_PEAK_DB = -50.0
 _QUIET_LUFS = -40.0
 _NOISY_SNR_DB = 15.0
 _CLIPPED = 0.001
+_LETTERS_A_SECOND = 2.0, 35.0
+"""Slowest and fastest speech; a Chinese character counts three. Outside of them the words are of something else."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,17 @@ def read_clip(path: str | Path, rate_hz: int, text: str = "") -> ReferenceClip:
         findings.append(f"It is noisy ({quality.snr_db:.0f} dB above the noise); the noise is imitated too.")
     if quality.clipped_fraction > _CLIPPED:
         findings.append("It is clipped; the distortion is imitated too.")
+    findings += _wrong_words(text.strip(), duration_s)
     return ReferenceClip(audio, rate_hz, text.strip(), file_sha256(file), file, tuple(findings))
+
+
+def _wrong_words(text: str, duration_s: float) -> list[str]:
+    """Whether nobody could say this in that time."""
+    slow, fast = (rate * duration_s for rate in _LETTERS_A_SECOND)
+    if not text or slow <= weight(text) <= fast:
+        return []
+    what = "few" if weight(text) < slow else "many"
+    return [f"Its words are too {what} for {duration_s:.1f} s: check that they are what is said in it."]
 
 
 def file_sha256(path: str | Path) -> str:
