@@ -11,7 +11,6 @@ from core.engines.cosyvoice2.hearing import END_OF_PROMPT
 from core.engines.cosyvoice2.loading import Model, load_model
 from core.engines.cosyvoice2.options import CosyOptions
 from core.engines.cosyvoice2.speaker import SPEAKERS, Speaker, SpeakerStore
-from core.engines.cosyvoice2.text import Reading, normalised, normalisers, pieces
 from core.engines.cosyvoice2.utterance import Utterance
 from core.errors import BadInput, Conflict, NotFound
 from core.speech import sentences
@@ -19,6 +18,7 @@ from core.speech.chunk import Chunk
 from core.speech.engine import Capabilities, Engine, Session, Text
 from core.speech.options import MAX_SEED
 from core.speech.prompt import ReferenceClip
+from core.speech.reading import Reading, normalised, normalisers, pieces
 from core.speech.running import RunningSessions
 
 _ASSISTANT = f"You are a helpful assistant.{END_OF_PROMPT}"  # version 3 wants it before the clip's words

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from core.audio.synthetic import WOMAN, recording
 from core.engines.cosyvoice2.engine import CosyEngine, CosySession, load
 from core.engines.cosyvoice2.options import PRESETS, CosyOptions
-from core.engines.cosyvoice2.text import normalisers
 from core.errors import BadInput, Cancelled, Conflict, ModelFileError, NotFound
 from core.speech.chunk import joined
 from core.speech.prompt import ReferenceClip
+from core.speech.reading import normalisers
 from tests.engines.cosyvoice2 import tiny_folder
 from tests.engines.cosyvoice2.conftest import few
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.engines.cosyvoice2.text import Reading, normalised, normalisers, pieces
+from core.speech.reading import Reading, normalised, normalisers, pieces
 
 TEXTS = st.text(alphabet="ab 1.,!今天。，(\n", max_size=90)
 needs_wetext = pytest.mark.skipif(not normalisers(), reason="wetext is not installed")
