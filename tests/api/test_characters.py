@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,11 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.audio.encode import write_audio
+from core.audio.synthetic import WOMAN, recording
+from core.dataset.clips import ClipTable
+from core.dataset.voices import VoiceStore
+from core.settings import load_settings
 from core.studio import Studio
 
 API = "/api/v1/characters"
@@ -49,7 +55,8 @@ def test_other_names_are_refused_and_make_nothing(client: TestClient, studio: St
 @pytest.mark.parametrize(
     "config",
     [{"batch_size": 0}, {"batch_size": "many"}, {"epochs_s2": 0}, {"epochs_s1": -1}, {"gpu_id": "../1"},
-     {"gpu_id": "0-0"}, {"language": "klingon"}, {"engine": "gpt"}, {"epoch_s2": 3}, {"character_name": "other"},
+     {"gpu_id": "0-0"}, {"language": "klingon"}, {"engine": "gpt"}, {"engine": "gpt_sovits"}, {"epoch_s2": 3},
+     {"character_name": "other"},
      {"preset": "lora"}, {"preset": "lite", "engine": "voxcpm"}],
 )  # fmt: skip
 def test_a_configuration_is_checked(client: TestClient, config: dict[str, object]) -> None:
@@ -76,6 +83,10 @@ def test_the_engine_brings_its_preset(client: TestClient, studio: Studio) -> Non
     options = studio.characters._train_options("bob")
     assert (options["engine"], options["preset"]) == ("voxcpm", "lora")
     assert "devices" not in options, "there is no GPU here to name" if studio.status().device.kind == "cpu" else ""
+    assert "base" not in options
+    named = Studio(load_settings({"workspace": str(studio.settings.workspace), "speech_model": "/models/mine"}, env={}))
+    assert named.characters._train_options("bob")["base"] == "/models/mine", "the VoxCPM that the settings name"
+    named.close()
 
 
 def test_duplicates_and_unknown_ones(client: TestClient) -> None:
@@ -202,6 +213,22 @@ def test_the_same_bytes_are_kept_once_and_names_do_not_collide(
     assert len(client.get(f"{API}/bob/audio/files").json()) == 2
 
 
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [(f"{API}/bob/audio/upload", "file"), ("/api/v1/convert", "file"), ("/v1/audio/transcriptions", "file"),
+     ("/api/tts/stream", "prompt_audio"), ("/api/tts", "prompt_audio")],
+)  # fmt: skip
+def test_of_two_files_in_one_field_none_is_dropped_in_silence(
+    client: TestClient, speech: Path, path: str, field: str
+) -> None:
+    make(client, "bob")
+    files = [(field, (f"{n}.wav", speech.read_bytes())) for n in (1, 2)]
+    answer = client.post(path, files=files, data={"character_name": "bob", "text": "hi", "prompt_text": "hi"})
+    assert answer.status_code == 400
+    assert field in answer.json()["error"]["message"]
+    assert client.get(f"{API}/bob/audio/files").json() == []
+
+
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"not a sound at all" * 100, b"\x80\x04cos\nsystem\n."])
 def test_what_is_no_sound_is_refused(client: TestClient, content: bytes) -> None:
     make(client, "bob")
@@ -264,9 +291,42 @@ def test_inference_takes_no_paths_and_needs_words(client: TestClient, studio: St
         two["inference_id"], one["inference_id"]]  # fmt: skip
 
 
+def test_a_reference_is_found_checked_and_used(client: TestClient, studio: Studio, speech: Path) -> None:
+    make(client, "bob")
+    name = upload(client, "bob", speech)
+    studio.run_foreground("prep", {"voice": "bob"})
+    clip = studio.clips("bob")[0]
+    folder = studio.settings.voices_dir / "bob"
+    model = folder / "models" / "m"
+    model.mkdir(parents=True)
+    (model / "model.safetensors").write_bytes(b"x")
+    (model / "card.json").write_text(json.dumps({"voice": "bob", "engine": "voxcpm", "created": 1.0}))
+    ClipTable(VoiceStore(studio.settings.voices_dir).get("bob")).update(
+        lambda clips: [replace(each, text="The old harbour.") for each in clips]
+    )
+
+    def ask(status: int = 200, **fields: str) -> dict[str, Any]:
+        body = {"character_name": "bob", "target_text": "hello", **fields}
+        answer = client.post("/api/v1/inference", json=body)
+        assert answer.status_code == status, answer.text
+        found: dict[str, Any] = answer.json()
+        return studio.job(found["job_id"]).params if status == 200 else found
+
+    for said in (name, f"raw_audio/{name}"):  # as the list of files has it, and as the upload answered
+        params = ask(ref_audio=said, ref_text="What I say.")
+        assert (params["ref_audio"], params["ref_text"]) == (f"raw_audio/{name}", "What I say.")
+    params = ask(ref_audio=Path(clip.audio).name)
+    assert (params["ref_audio"], params["ref_text"]) == (clip.audio, "The old harbour."), "its own transcript"
+    assert "ref_audio" not in ask(ref_text="alone it has no use")
+    sound, rate_hz = recording(0.6, WOMAN)
+    write_audio(folder / "raw_audio" / "short.wav", sound[: rate_hz // 2], rate_hz, "wav", {})
+    assert "short" in ask(400, ref_audio="short.wav")["error"]["message"]
+    for outside in ("/etc/passwd", "../../x.wav", "character.json", str(speech)):
+        ask(404, ref_audio=outside)
+
+
 def test_a_body_beyond_the_bound_is_cut(workspace: Path) -> None:
     from api.server import build_app
-    from core.settings import load_settings
 
     made = Studio(load_settings({"workspace": str(workspace), "max_upload_mb": 1}, env={}))
     with TestClient(build_app(made, with_page=False), base_url="http://127.0.0.1") as client:

@@ -39,16 +39,17 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.Ba
     studio.close()
 
 
-def test_every_operation_keeps_its_word(schema: schemathesis.BaseSchema, tmp_path: Path) -> None:
+@pytest.mark.parametrize("examples", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_every_operation_keeps_its_word(schema: schemathesis.BaseSchema, examples: int) -> None:
     tried = 0
     for found in schema.get_all_operations():
         operation = found.ok()
 
         @settings(
-            max_examples=20,
+            max_examples=examples,
             deadline=None,
             database=None,
-            derandomize=True,
+            derandomize=examples < 100,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )

@@ -4,12 +4,16 @@ import base64
 import io
 import json
 import re
+import threading
+from pathlib import Path
 
 import av
 import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from api.job_results import event_of
+from api.routes.tts_socket import MAX_PIECE, MAX_TEXT
 from core.studio import Studio
 
 
@@ -48,11 +52,19 @@ def test_speech_refusals(client: TestClient, change: dict[str, object], status: 
     assert answer.json()["error"]["message"]
 
 
-def test_models_say_what_is_ready(client: TestClient) -> None:
+def test_what_a_model_does_not_take_is_left(client: TestClient) -> None:
+    ask = {"model": "tts-1", "input": "hi", "voice": "marin", "instructions": "Whisper it.", "response_format": "pcm"}
+    assert client.post("/v1/audio/speech", json=ask).status_code == 200
+
+
+def test_models_say_what_is_ready(client: TestClient, studio: Studio) -> None:
     rows = {row["id"]: row for row in client.get("/v1/models").json()["data"]}
     assert rows["builtin"]["ready"] is True
     for row in rows.values():
         assert row["ready"] or row["why_not"]
+        assert str(studio.settings.pretrain_dir) not in json.dumps(row), "where things lie is not told"
+        assert client.get(f"/v1/models/{row['id']}").json() == row
+    assert client.get("/v1/models/gpt-5").status_code == 404
 
 
 def test_transcription_refusals(client: TestClient) -> None:
@@ -107,6 +119,13 @@ def test_socket_cancels_and_refuses(client: TestClient) -> None:
         socket.send_json({"type": "start", "model": "builtin"})
         socket.send_json({"type": "end"})
         assert socket.receive_json()["type"] in ("error", "started")  # nothing to say is no sound, or an error
+    with client.websocket_connect("ws://127.0.0.1/api/tts/ws") as socket:
+        socket.send_bytes(b"\xff\x00garbage")
+        assert socket.receive_json()["error"]["code"] == "bad_input"
+        socket.send_json({"type": "start", "model": "builtin"})
+        for _ in range(MAX_TEXT // MAX_PIECE + 1):
+            socket.send_json({"type": "text", "text": "." * MAX_PIECE})
+        assert str(MAX_TEXT) in socket.receive_json()["error"]["message"], "a text without end is none"
     status = client.get("/api/gpu/status").json()["speech"]
     assert status["active"] == 0
 
@@ -144,10 +163,37 @@ def test_every_request_is_one_line_of_the_log(client: TestClient, studio: Studio
     assert rows[0]["path"] == "/api/jobs"
     assert "secret" not in json.dumps(rows)
     assert rows[0]["bytes"] > 0
+    with client.websocket_connect("ws://127.0.0.1/api/tts/ws") as socket:
+        socket.send_text("{}")
+        socket.receive_json()
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("ws://evil.example/api/tts/ws"):
+        pass
+    rows = [json.loads(row) for row in (studio.settings.log_dir / "access.log").read_text().splitlines()][3:]
+    assert [(row["method"], row["status"]) for row in rows] == [("WEBSOCKET", 101), ("WEBSOCKET", 403)]
+    assert rows[0]["bytes"] > 0
 
 
 def test_job_events_of_an_unknown_job(client: TestClient) -> None:
     assert client.get("/api/jobs/999/events").status_code == 404
+
+
+def test_job_events_go_on_where_they_broke_off(client: TestClient, studio: Studio, speech: Path) -> None:
+    studio.create_voice("bob")
+    studio.add_recordings("bob", [speech])
+    job = studio.prepare("bob")  # no dispatcher runs here: it stays queued
+    url = f"/api/jobs/{job.id}/events"
+    threading.Timer(1.0, lambda: studio.cancel(job.id)).start()
+    kinds, ids = told(client.get(url).text)
+    assert kinds == ["progress", "end"]
+    assert ids[0] == event_of(job)[0], "the same state has the same id, whichever process tells it"
+    assert told(client.get(url, headers={"Last-Event-ID": ids[0]}).text) == (["end"], ids[1:])
+    assert client.get(url, headers={"Last-Event-ID": ids[1]}).status_code == 204, "an EventSource stops at this"
+
+
+def told(text: str) -> tuple[list[str], list[str]]:
+    """(kinds, ids) of the events in a stream."""
+    lines = text.splitlines()
+    return [line[7:] for line in lines if line.startswith("event: ")], [x[4:] for x in lines if x.startswith("id: ")]
 
 
 def test_root_without_the_page(client: TestClient) -> None:

@@ -27,10 +27,10 @@ def test_words_come_back_in_every_form(server: Callable[..., Any], shared_dir: P
     )
     live = server(tmp_path / "ws")
 
-    def heard(form: str, model: str = "whisper-1") -> httpx.Response:
+    def heard(form: str, model: str = "whisper-1", **more: str) -> httpx.Response:
         files = {"file": (clip.name, clip.read_bytes())}
         answer = httpx.post(live.url + "/v1/audio/transcriptions", files=files, timeout=120,
-                            data={"model": model, "response_format": form, "language": "en"})  # fmt: skip
+                            data={"model": model, "response_format": form, "language": "en", **more})  # fmt: skip
         assert answer.status_code == 200, answer.text
         return answer
 
@@ -40,7 +40,11 @@ def test_words_come_back_in_every_form(server: Callable[..., Any], shared_dir: P
     said = words(row["text"])
     text = heard("json").json()["text"]
     assert len(words(text) & said) >= 0.7 * len(said), (text, row["text"])
-    whole = heard("verbose_json", "whisper-tiny.en").json()
+    whole = heard("verbose_json", "whisper-tiny.en", **{"timestamp_granularities[]": "word"}).json()
+    assert words(" ".join(one["word"] for one in whole["words"])) == words(text)
+    assert all(one["start"] <= one["end"] <= whole["duration"] + 0.1 for one in whole["words"])
+    events = [json.loads(line[6:]) for line in heard("json", stream="true").text.splitlines() if line]
+    assert "".join(one["delta"] for one in events[:-1]) == events[-1]["text"] == text
     assert whole["language"] == "en"
     assert whole["segments"][0]["end"] <= whole["duration"] + 0.1
     cues = parse(heard("srt").content).cues

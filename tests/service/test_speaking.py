@@ -35,3 +35,10 @@ def test_a_fine_tuned_voice_speaks_by_itself(architecture: str, workspace: Path,
     assert result["engine"] == "voxcpm"
     assert Path(result["model"]) == voice.models / "tuned"
     assert soundfile.info(out).duration > 0.1
+    assert result["prompt"]["text"] == "The old harbour."
+    named = VoiceStore(settings.voices_dir).get("ann").raw / "mine.wav"
+    named.write_bytes(speech.read_bytes())
+    for words, kept in (("Boats come back.", "Boats come back."), ("", "")):
+        mine = {**params, "ref_audio": "raw_audio/mine.wav", "ref_text": words}
+        prompt = run_speech(mine, ForegroundContext(settings))["prompt"]
+        assert (Path(prompt["file"]).name, prompt["text"]) == ("mine.wav", kept), "the clip that was named"
