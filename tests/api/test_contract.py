@@ -1,7 +1,6 @@
 """schemathesis over the OpenAPI document: whatever is asked, no 5xx but documented ones, and nothing undocumented."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import schemathesis

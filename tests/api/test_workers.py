@@ -1,8 +1,10 @@
 """Several server processes on one port, and servers that end without cutting anyone off."""
 
 import contextlib
+import json
 import re
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from websockets.sync.client import connect
 
 from cli.main import main
 
@@ -56,6 +59,44 @@ def speaking(url: str) -> Iterator[Iterator[bytes]]:
         yield parts
 
 
+def held(url: str) -> int:
+    """Turns that are taken, over all processes."""
+    speech = httpx.get(url + "/api/gpu/status", timeout=30).json()["speech"]
+    return int(speech["active"]) + int(speech["queued"])
+
+
+@contextlib.contextmanager
+def talking(url: str) -> Iterator[Any]:
+    """A socket whose long text is being heard."""
+    with connect(url.replace("http", "ws") + "/api/tts/ws", open_timeout=30) as open_socket:
+        for message in ({"type": "start", "model": "builtin"}, {"type": "text", "text": LONG}, {"type": "end"}):
+            open_socket.send(json.dumps(message))
+        assert json.loads(open_socket.recv(30))["type"] == "started"
+        assert isinstance(open_socket.recv(30), bytes)
+        yield open_socket
+
+
+def sockets_give_their_turn_back(url: str) -> None:
+    """Cancelled or gone, whichever process they came to; with room for one the next could not speak otherwise."""
+    for _ in range(3):
+        with talking(url) as open_socket:
+            assert held(url) == 1
+            open_socket.send('{"type": "cancel"}')
+            while isinstance(said := open_socket.recv(30), bytes):
+                pass
+            assert json.loads(said)["type"] == "cancelled"
+            until(lambda: held(url) == 0, "a cancelled text gives its turn back")
+            open_socket.send('{"type": "start", "model": "builtin"}')
+            open_socket.send('{"type": "text", "text": "Again."}')
+            open_socket.send('{"type": "end"}')
+            while isinstance(said := open_socket.recv(30), bytes) or json.loads(said)["type"] == "started":
+                pass
+            assert json.loads(said)["type"] == "done"
+        with talking(url) as open_socket:
+            open_socket.socket.shutdown(socket.SHUT_RDWR)  # no goodbye
+        until(lambda: held(url) == 0, "a client that vanished gives its turn back")
+
+
 def test_two_processes_are_one_service(server: Callable[..., Any], tmp_path: Path) -> None:
     """One queue, one database, one count; a process that is killed is replaced."""
     workspace = tmp_path / "ws"
@@ -82,6 +123,8 @@ def test_two_processes_are_one_service(server: Callable[..., Any], tmp_path: Pat
 
         codes = list(pool.map(ask, range(6)))
     assert sorted(codes) == [0, *[429] * 5]
+
+    sockets_give_their_turn_back(live.url)
 
     before[0].kill()
     until(lambda: len(crew(live)) == 2 and before[0].pid not in {one.pid for one in crew(live)}, "another takes over")
