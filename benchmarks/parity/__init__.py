@@ -1,34 +1,47 @@
 """`python -m benchmarks parity DIR [--json]`: our numbers beside those measured on the upstream projects.
 
-Runs every case in DIR (the form is that of `fixtures/sovits`: see each module). A difference is the largest
-|ours - theirs|, divided by the largest |theirs| where that is above 1. Exit status 1 if any is above its tolerance,
-if a case cannot run, or if DIR holds a file or a value that nothing here knows.
+Runs every case in DIR and its subfolders (the form is that of `fixtures/sovits` and `fixtures/cosyvoice2`: see each
+module). A difference is the largest |ours - theirs|, divided by the largest |theirs| where that is above 1. Exit status
+1 if any is above its tolerance or no number, if a case cannot run, if DIR holds a file or a value that nothing here
+knows, or if it holds no case; 2 if there is no DIR. Indexes, notes and licences (`INDEX*.json`, `README*`, `*.md`,
+`*.txt`, ...) are not cases.
+
+`--json` prints one line, {"about": {...}, "figures": {"folder", "cases", "quantities", "failed", "results"}}; each of
+`results` is {"family", "case" (with its subfolder), "passed", "cpu_s", "quantities"}, and each of those {"name",
+"difference" (null: none could be made), "tolerance", "passed", "note" (where there is something to say)}.
 """
 
 import argparse
 import importlib
 import math
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.parity.base import Case, Folder, Quantity
 
 # Modules of this package with `find(folder) -> list[Case]`; each takes the files that it knows, by their contents.
-FAMILIES = ("generator", "discriminator", "vocoder", "diffusion", "rmvpe", "signal", "slicing", "cosyvoice2")
+FAMILIES = ("discriminator", "generator", "vocoder", "diffusion", "rmvpe", "signal", "slicing", "cosyvoice2")
 
 
-def cases_of(path: Path) -> list[Case]:
-    """Every case of a folder, and one that fails for each file that no family knows."""
+def cases_of(path: Path, name: str = "") -> list[Case]:
+    """Every case of a folder and of those in it, and one that fails for each file that no family can use."""
     folder = Folder(path)
     found: list[Case] = []
     for family in FAMILIES:
         found += importlib.import_module(f"benchmarks.parity.{family}").find(folder)
-    return found + [Case("unknown", name, _unknown) for name in folder.left()]
+    failures = dict.fromkeys(folder.left(), "no family knows this file") | folder.broken
+    found += [Case("unknown", left, partial(_failure, failures[left])) for left in sorted(failures)]
+    found = [replace(case, name=name + case.name) for case in found]
+    for inner in sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith((".", "_"))):
+        found += cases_of(inner, f"{name}{inner.name}/")
+    return found
 
 
-def _unknown() -> list[Quantity]:
-    return [Quantity("case", float("inf"), 0.0, "no family knows this file")]
+def _failure(words: str) -> list[Quantity]:
+    return [Quantity("case", float("inf"), 0.0, words)]
 
 
 def run_case(case: Case) -> dict[str, Any]:
@@ -39,10 +52,12 @@ def run_case(case: Case) -> dict[str, Any]:
     # Whatever a case breaks is that case's failure, told beside the others.
     except Exception as err:  # noqa: BLE001
         quantities = [Quantity("run", float("inf"), 0.0, f"{type(err).__name__}: {err}")]
+    if not quantities:
+        quantities = [Quantity("case", float("inf"), 0.0, "nothing in it could be compared")]
     return {
         "family": case.family,
         "case": case.name,
-        "passed": bool(quantities) and all(quantity.passed for quantity in quantities),
+        "passed": all(quantity.passed for quantity in quantities),
         "cpu_s": round(time.process_time() - started, 2),
         "quantities": [
             {
@@ -60,7 +75,8 @@ def run_case(case: Case) -> dict[str, Any]:
 
 def run(arguments: list[str]) -> dict[str, Any]:
     """Run the cases of a folder; `failed` says whether anything did."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks parity", description=__doc__)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m benchmarks parity", description=__doc__, formatter_class=raw)
     parser.add_argument("folder", type=Path, metavar="DIR", help="a folder of cases")
     parser.add_argument("--only", metavar="TEXT", default="", help="only cases whose family or name contains TEXT")
     options = parser.parse_args(arguments)

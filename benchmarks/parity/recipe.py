@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,9 +68,21 @@ def rng(seed: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(seed))
 
 
-def train_spectrogram(n_units: int, n_frames: int, batch: int, seed: int, n_bins: int = 1025) -> Tensor:
-    """The random spectrogram [B, bins, T] of a training case; drawn after the units and the volume."""
-    source = rng(seed)
-    source.standard_normal((batch, n_units, n_frames))
-    source.standard_normal((batch, n_frames))
-    return torch.from_numpy(np.abs(source.standard_normal((batch, n_bins, n_frames))).astype(np.float32))
+def inputs(n_units: int, n_frames: int, batch: int, seed: int, n_bins: int = 0) -> dict[str, Tensor]:
+    """The recipe's inputs of a generator: c [B, C, T], f0, f0_zeroed, uv, vol [B, T], and with `n_bins` spec."""
+    source, t = rng(seed), np.arange(n_frames)
+    made: dict[str, Any] = {"c": 0.5 * source.standard_normal((batch, n_units, n_frames))}
+    made["f0"] = np.stack([220 * 2 ** (0.5 * np.sin(t / 9 + item)) for item in range(batch)])
+    made["uv"] = np.ones((batch, n_frames))
+    made["uv"][:, n_frames // 4 : n_frames // 4 + max(2, n_frames // 10)] = 0
+    made["f0_zeroed"] = made["f0"] * made["uv"]
+    made["vol"] = 0.1 * np.abs(source.standard_normal((batch, n_frames)))
+    if n_bins:
+        made["spec"] = np.abs(source.standard_normal((batch, n_bins, n_frames)))
+    return {name: torch.from_numpy(value.astype(np.float32)) for name, value in made.items()}
+
+
+def speaker_weights(n_frames: int, n_speakers: int) -> Tensor:
+    """The recipe's weights of a speaker mix, [T, speakers]."""
+    drawn = rng(11).random((n_frames, n_speakers)).astype(np.float32)
+    return torch.from_numpy(drawn / drawn.sum(axis=1, keepdims=True))

@@ -1,13 +1,12 @@
 """Where long recordings are cut: the silence slicer's plans, and forced clips. Exact."""
 
-import json
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.parity.base import EXACT, Case, Folder, Quantity, compare
+from benchmarks.parity.base import EXACT, Case, Folder, Quantity, compare, read_json, unknown
 from benchmarks.parity.recipe import rng
 from core.audio.slicer import slice_silence
 from core.engines.sovits.forced_clip import centre_pad, fixed_pieces
@@ -17,10 +16,13 @@ def find(folder: Folder) -> list[Case]:
     """JSON files with slicer plans or with pieces of fixed length."""
     found = []
     for name in folder.names(".json"):
-        data = json.loads((folder.path / name).read_text("utf-8"))
+        if (folder.path / name).with_suffix(".safetensors").is_file():
+            continue  # the description of a pair, another family's
+        data = folder.open(name, read_json)
         if not isinstance(data, dict):
             continue
-        if isinstance(data.get("cases"), dict) and all("plan" in case for case in data["cases"].values()):
+        cases = data.get("cases")
+        if isinstance(cases, dict) and cases and all("plan" in case for case in cases.values()):
             found.append(Case("slicer", name.removesuffix(".json"), partial(_plans, data)))
         elif "split_list_by_n" in data:
             found.append(Case("pieces", name.removesuffix(".json"), partial(_pieces, data)))
@@ -56,7 +58,7 @@ def _plan(name: str, case: dict[str, Any]) -> Quantity:
     audio = plan_audio(case["plan"], case["sr"])
     if audio.size != case["n"]:
         return Quantity(name, float("inf"), EXACT, f"the plan gives {audio.size} samples, the case says {case['n']}")
-    chunks = slice_silence(audio, case["sr"], case["threshold"], case["min_len"], keep_empty=True)
+    chunks = slice_silence(audio, case["sr"], case.get("threshold", -40), case.get("min_len", 5000), keep_empty=True)
     ours = [(chunk.silent, chunk.start_samples, chunk.end_samples) for chunk in chunks]
     theirs = [(bool(c["slice"]), *map(int, c["split_time"].split(","))) for c in case["chunks"].values()]
     if [chunk[0] for chunk in ours] != [chunk[0] for chunk in theirs]:
@@ -77,7 +79,4 @@ def _pieces(data: dict[str, Any]) -> list[Quantity]:
         padded = centre_pad(np.ones(case["in_len"], np.float32), case["target"])
         expected = np.pad(np.ones(case["in_len"], np.float32), (case["left"], case["right"]))
         found.append(compare("pad_array", padded, expected, EXACT))
-    found += [
-        Quantity(name, float("inf"), 0.0, "unknown quantity") for name in data.keys() - {"split_list_by_n", "pad_array"}
-    ]
-    return found
+    return found + [unknown(name) for name in sorted(data.keys() - {"split_list_by_n", "pad_array"})]
