@@ -380,10 +380,11 @@ class CharacterDesk:
         for place in ("", *_DOWNLOADS):
             try:
                 path = inside(root, root / place / filename)
-            except BadInput:
+                there = path.is_file()
+            except (BadInput, OSError):  # OSError: no file can have so long a name
                 continue
             parts = path.relative_to(root).parts
-            if path.is_file() and parts[0] in _DOWNLOADS and not any(part.startswith(".") for part in parts):
+            if there and parts[0] in _DOWNLOADS and not any(part.startswith(".") for part in parts):
                 return path
         for _, job in self._spoken():
             if job.voice == voice.name and job.state == "completed" and Path(job.params["out"]).name == filename:

@@ -47,6 +47,12 @@ BODIES = {
     + part('Content-Disposition: form-data; name="file"; filename="b.wav"'),
     "bytes for a name": b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xff\xfe\0.wav"\r\n\r\nx\r\n'
     b"--b--",
+    "overlong slashes": b'--b\r\nContent-Disposition: form-data; name="file"; filename="..\xc0\xaf..\xc0\xafe.wav"'
+    b"\r\n\r\nx\r\n--b--",
+    "a stream of Windows": part('Content-Disposition: form-data; name="file"; filename="a.wav:evil::$DATA"'),
+    "dots at the end": part('Content-Disposition: form-data; name="file"; filename="..\\\\..\\\\con.wav. . ."'),
+    "ten thousand parts": b"".join(part(f'Content-Disposition: form-data; name="{i}"')[:-6] + b"\r\n"
+                                   for i in range(10_000)) + b"--b--\r\n",
     "encoded path": part("Content-Disposition: form-data; name=\"file\"; filename*=UTF-8''..%2F..%2Fescape.wav"),
     "pickle": part('Content-Disposition: form-data; name="file"; filename="m.pth"', BOMB),
     "archive": part('Content-Disposition: form-data; name="file"; filename="a.zip"', zip_bomb()),
@@ -108,6 +114,24 @@ def test_json(client: TestClient, studio: Studio, content: bytes) -> None:
 def test_headers(bob: TestClient, headers: dict[str, str]) -> None:
     assert bob.post(UPLOAD, content=b"x", headers=headers).status_code < 500
     assert bob.get("/api/v1/characters", headers=headers).status_code < 500
+
+
+NAMES = ("%2e%2e", "..%2f..%2f..%2fetc%2fpasswd", "%2e%2e%5c%2e%2e%5cx", "%c0%ae%c0%ae", "%00", "bob%00", "CON", "bob.",
+         "bob%20", "bob::$DATA", "%252e%252e", "\u2025", "a" * 5000)  # fmt: skip
+
+
+def test_names_in_paths(bob: TestClient, studio: Studio) -> None:
+    """None of them is bob, or anything else that there is."""
+    before = files_of(studio)
+    for name in NAMES:
+        root = f"/api/v1/characters/{name}"
+        for method, path in (("GET", root), ("DELETE", root), ("GET", f"{root}/audio/files"),
+                             ("POST", f"{root}/training/clean"), ("GET", f"{root}/download/character.json"),
+                             ("GET", f"/api/v1/characters/bob/download/{name}"), ("GET", f"/api/voices/{name}/models"),
+                             ("DELETE", f"/api/v1/characters/bob/audio/files/{name}")):  # fmt: skip
+            assert bob.request(method, path).status_code in (404, 405), (method, path[:80])
+    assert files_of(studio) == before
+    assert [each["character_name"] for each in bob.get("/api/v1/characters").json()] == ["bob"]
 
 
 def test_ranges_of_a_download(bob: TestClient, speech: Path) -> None:
