@@ -5,7 +5,6 @@ asked for its own clock. Needs playwright and a Chromium.
 """
 
 import argparse
-import shutil
 import statistics
 import tempfile
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._serving import serving
+from benchmarks._serving import chromium, serving
 from benchmarks.slicing import write_srt
 
 VOICE, NAME = "many", "many.wav"
@@ -69,18 +68,14 @@ def prepare(workspace: Path, n_cues: int) -> None:
 def run(args: list[str]) -> dict[str, Any]:
     """Run the benchmark. Returns `cues`, `opened_s` (from the address to the drawn list), `frame_ms` (median and worst
     while 120 steps are scrolled), `rows` and `nodes` in the page, `edit_ms` (until drawn), `save_ms` (until kept)."""
-    from playwright.sync_api import sync_playwright
-
     parser = argparse.ArgumentParser(prog="python -m benchmarks cue_page", description=__doc__.splitlines()[0])
     parser.add_argument("--cues", type=int, nargs="+", default=[20, 2000], help="how many (default: 20 2000)")
     options = parser.parse_args(args)
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     rows = []
     for n_cues in options.cues:
-        with tempfile.TemporaryDirectory(prefix="cues-") as temp, sync_playwright() as play:
+        with tempfile.TemporaryDirectory(prefix="cues-") as temp, chromium() as browser:
             prepare(Path(temp), n_cues)
             with serving("--workspace", temp) as (url, _):
-                browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
                 page = browser.new_page(viewport={"width": 1280, "height": 800})
                 page.set_default_timeout(_PATIENCE_MS)
                 drawn = f"() => document.querySelector('[data-desk=count]')?.textContent === '{n_cues}'"
@@ -92,7 +87,6 @@ def run(args: list[str]) -> dict[str, Any]:
                     opened.append(page.evaluate("performance.now()") / 1000)
                 scrolled = page.evaluate(_SCROLL)
                 edits = [page.evaluate(_EDIT, at) for at in (0, n_cues // 2, n_cues - 1, 1, 2)]
-                browser.close()
         rows.append(
             {
                 "cues": n_cues,

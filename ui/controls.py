@@ -1,11 +1,12 @@
 """What every page shares: the context, guarded event handlers, live parts, and small server-drawn controls."""
 
+import contextlib
 import functools
 import html
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,13 +52,15 @@ class Scene:
 class Part:
     """A part of a page that follows the studio: drawn again only when ``key(scene)`` changed.
 
-    ``page``: only while that page is open (None: always). ``render`` gives one value per output.
+    ``page``: only while that page is open (None: always); a part made inside a page gets it by itself. ``render``
+    gives one value per output.
     """
 
     outputs: Sequence[Any]
     key: Callable[[Scene], Hashable]
     render: Callable[[Scene], Sequence[Any]]
     page: str | None = None
+    restless: bool = False  # changes on every beat; that alone is no reason to draw
 
 
 @dataclass
@@ -69,14 +72,32 @@ class Context:
     voice: gr.Dropdown
     parts: list[Part] = field(default_factory=list)
     watched: dict[str, Any] = field(default_factory=dict)
+    watched_on: dict[str, str | None] = field(default_factory=dict)
+    page: str | None = None  # the page that is being built; None around the pages
     revisions: Counter[str] = field(default_factory=Counter)
-    refresh: Callable[[Any], None] = lambda _: None  # refresh(event): after ``event``, draw what changed
-    finish: Callable[[list[Any]], None] = lambda _: None  # once, when all parts are known: the events of the clock
+
+    @contextlib.contextmanager
+    def building(self, page: str) -> Iterator[None]:
+        """What is watched, and the parts that are added meanwhile, belong to ``page``."""
+        self.page, begun = page, len(self.parts)
+        yield
+        for part in self.parts[begun:]:
+            part.page = page
+        self.page = None
 
     def watch(self, name: str, component: Any) -> Any:
-        """Put the component's value into every scene as ``scene.values[name]``."""
+        """Put the component's value into every scene of its page as ``scene.values[name]``."""
         self.watched[name] = component
+        self.watched_on[name] = self.page
         return component
+
+    def refresh(self, event: Callable[..., Any]) -> None:
+        """After ``event``, draw what changed."""
+        event(None, js="() => TS.pulse()", api_visibility="private")
+
+    def seen_on(self, page: str) -> list[int]:
+        """Indices of the parts that can be seen while ``page`` is open."""
+        return [index for index, part in enumerate(self.parts) if part.page in (None, page)]
 
     def bump(self, voice: str | None) -> None:
         """Say that this voice's files changed, so that every session draws them again."""

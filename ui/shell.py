@@ -1,6 +1,5 @@
 """The shell: one navigation at the left, the page in the middle, the status bar below; mounted at ``/``."""
 
-import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from ui.convert.routes import router as pitch_data
 from ui.data_routes import router
 from ui.live_routes import router as live_sound
+from ui.looks import Looks, beat
 from ui.page_host import ASSETS, attach
 from ui.speech.routes import Tickets
 from ui.speech.routes import router as speech_sound
@@ -21,12 +21,8 @@ if TYPE_CHECKING:
     import gradio as gr
 
     from core.studio import Studio
-    from ui.controls import Context, Scene
 
-TICK_S = 1.5
-JOBS_SEEN = 200
 PAGES = ("home", "dataset", "cutting", "training", "convert", "song", "live", "speech", "models", "jobs", "settings")
-_LOG = logging.getLogger("studio.page")
 
 
 def mount(app: FastAPI, studio: "Studio") -> None:
@@ -53,7 +49,9 @@ def mount(app: FastAPI, studio: "Studio") -> None:
 
         return Response(palette_css(), media_type="text/css")
 
+    looks = Looks()
     app.include_router(router(studio))
+    app.include_router(beat(looks))
     app.include_router(run_sounds(studio))
     app.include_router(live_sound(studio))
     app.include_router(pitch_data(studio))
@@ -68,14 +66,14 @@ def mount(app: FastAPI, studio: "Studio") -> None:
         "blocked_paths": [str(settings.database.resolve())],
     }
     first = settings.language if settings.language in LANGUAGES else "en"
-    attach(app, lambda lang: build_blocks(studio, lang, tickets), options, first)
+    attach(app, lambda lang: build_blocks(studio, lang, tickets, looks), options, first)
 
 
-def build_blocks(studio: "Studio", lang: str, tickets: Tickets) -> "gr.Blocks":
-    """The page in one language. `tickets`: what it leaves for the routes that speak."""
+def build_blocks(studio: "Studio", lang: str, tickets: Tickets, looks: Looks) -> "gr.Blocks":
+    """The page in one language. `tickets`: what it leaves for the routes that speak; `looks`: for the clock's."""
     import gradio as gr
 
-    from ui import status_bar
+    from ui import pulse, status_bar
     from ui.controls import Context
     from ui.pages import convert, cutting, dataset, home, jobs, live, models, settings, song, speech, training
     from ui.sidebar import build_sidebar
@@ -91,86 +89,13 @@ def build_blocks(studio: "Studio", lang: str, tickets: Tickets) -> "gr.Blocks":
             with gr.Column(elem_classes="ts-side", scale=0, min_width=0):
                 voice, sidebar = build_sidebar(studio, t, PAGES)
             ctx = Context(studio, t, voice)
-            seen = gr.State({})
-            page = gr.Textbox(visible=False)
-            stored = gr.Textbox(visible=False)
-            pulse = gr.Button(visible="hidden", elem_id="ts-pulse")
-            wire_refresh(ctx, page, stored, seen)
             sidebar(ctx)
             with gr.Column(elem_classes="ts-work", scale=1, min_width=0):
                 for name in PAGES:
-                    with gr.Column(elem_id=f"page-{name}", elem_classes="ts-page"):
+                    with gr.Column(elem_id=f"page-{name}", elem_classes="ts-page"), ctx.building(name):
                         builders[name](ctx)
         status_bar.build(ctx)
-        ctx.finish([gr.Timer(TICK_S).tick, pulse.click, voice.change, blocks.load])
+        pulse.follow(ctx, PAGES, looks)
+        for event in (voice.change, blocks.load):
+            ctx.refresh(event)
     return blocks
-
-
-def wire_refresh(ctx: "Context", page: "gr.Textbox", stored: "gr.Textbox", seen: "gr.State") -> None:
-    """Give ``ctx`` its two ways to draw again: ``refresh(event)`` for actions, ``finish(events)`` for the clock.
-
-    ``page`` and ``stored`` are filled by the browser: the open page, and the voice chosen when it was last here.
-    Parts are added while pages are built, so the listeners are made in ``finish``, when all are known.
-    """
-    import gradio as gr
-
-    waiting: list[Any] = []
-
-    def tick(voice: str | None, page_name: str, last_voice: str, known: dict[int, Any], *values: Any) -> list[Any]:
-        try:
-            scene = take_scene(ctx, voice or last_voice, page_name, values)
-        except Exception:  # noqa: BLE001  the clock's door: the page must stay alive while the studio is in trouble
-            _LOG.exception("the page could not read the studio's state")
-            return [gr.skip()] * (1 + sum(len(p.outputs) for p in ctx.parts))
-        known = dict(known)
-        drawn: list[Any] = []
-        for index in range(len(ctx.parts)):
-            drawn += draw_part(ctx, index, scene, known)
-        return [known, *drawn]
-
-    def listen(event: Any) -> Any:
-        outputs = [seen] + [o for part in ctx.parts for o in part.outputs]
-        return event(tick, inputs=[ctx.voice, page, stored, seen, *ctx.watched.values()], outputs=outputs,
-                     show_progress="hidden",
-                     js="(voice, page, stored, ...more) => [...TS.scene(voice), ...more]",
-                     queue=False, api_visibility="private")
-
-    def finish(events: list[Any]) -> None:
-        for event in [*events, *waiting]:
-            listen(event)
-
-    ctx.refresh = waiting.append
-    ctx.finish = finish
-
-
-def draw_part(ctx: "Context", index: int, scene: "Scene", known: dict[int, Any]) -> list[Any]:
-    """The outputs of one part: new values if its key changed, else "leave it". ``known`` is brought up to date."""
-    import gradio as gr
-
-    part = ctx.parts[index]
-    same = [gr.skip()] * len(part.outputs)
-    if part.page is not None and part.page != scene.page:
-        return same
-    try:
-        key = hash((scene.voice, part.key(scene)))
-        if known.get(index) == key:
-            return same
-        values = list(part.render(scene))
-    except Exception:  # noqa: BLE001  one part in trouble must not take the others with it
-        _LOG.exception("part %d of the page could not be drawn", index)
-        return same
-    known[index] = key
-    return values
-
-
-def take_scene(ctx: "Context", voice: str | None, page: str, values: tuple[Any, ...]) -> "Scene":
-    """Read the studio once for all parts."""
-    from ui.controls import Scene
-
-    studio = ctx.studio
-    voices = studio.voices()
-    known = voice if voice in [v.name for v in voices] else None
-    return Scene(voice=known, page=page, status=studio.status(), jobs=studio.jobs(limit=JOBS_SEEN), voices=voices,
-                 revision=ctx.revisions[voice or ""], values=dict(zip(ctx.watched, values, strict=True)))
-
-

@@ -59,4 +59,4 @@ def build(ctx: Context) -> None:
     def render(scene: Scene) -> list[Any]:
         return [status_html(t, scene.status)]
 
-    ctx.parts.append(Part([part], key, render))
+    ctx.parts.append(Part([part], key, render, restless=True))

@@ -28,6 +28,22 @@ def test_every_page_opens_and_fits(page: Any, studio: Any, do: Any, watch: Any, 
     assert watch.local > 20, "no request was recorded: the watch looks in the wrong place"
 
 
+def test_a_page_that_nobody_touches_rests_and_still_follows(page: Any, studio: Any, do: Any) -> None:
+    drawn: list[str] = []
+    page.on("request", lambda asked: drawn.append(asked.url) if "/gradio_api/run" in asked.url else None)
+    do.open(page, f"{studio.url}/en/")
+    while drawn:
+        drawn.clear()
+        page.wait_for_timeout(4000)  # longer than two beats: a page that beats would have drawn
+    bar = page.evaluate_handle("document.querySelector('#status-bar .ts-status')")
+    page.wait_for_function("bar => !bar.isConnected", arg=bar)  # memory or load differ after a while: the bar lives
+    assert drawn == []
+    made = page.request.post(f"{studio.url}/api/v1/characters", data={"character_name": "elsewhere", "config": {}})
+    assert made.ok, made.text()
+    page.wait_for_selector("#page-home >> text=elsewhere")
+    assert drawn
+
+
 @pytest.mark.parametrize("page", [{"locale": "zh-CN"}], indirect=True)
 def test_language_follows_the_browser_and_the_switch(page: Any, studio: Any, do: Any) -> None:
     do.open(page, studio.url)

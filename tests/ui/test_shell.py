@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import pytest
@@ -16,9 +15,9 @@ from fastapi.testclient import TestClient
 from core.errors import BadInput, Cancelled
 from core.settings import Settings
 from core.studio import Studio
-from ui.controls import Context, Part, Scene, guarded
+from ui.controls import guarded
 from ui.page_host import rewrite_html
-from ui.shell import draw_part, mount, take_scene
+from ui.shell import mount
 from ui.texts import texts
 
 REPO_ROOT = Path(__file__).resolve().parents[2]
@@ -119,37 +118,6 @@ def test_mounting_imports_nothing_heavy() -> None:
 
 def test_other_html_is_left_alone() -> None:
     assert rewrite_html("<html><head></head></html>", "zh", "") == "<html><head></head></html>"
-
-
-def scene(studio: Studio, page: str = "home") -> Scene:
-    return take_scene(Context(studio, texts("en"), gr.Dropdown()), None, page, ())
-
-
-def test_part_is_drawn_only_when_its_key_changes(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
-    drawn: list[int] = []
-    state = {"key": 1}
-
-    def render(now: Scene) -> list[Any]:
-        drawn.append(state["key"])
-        return [f"<p>{state['key']}</p>"]
-
-    def broken(now: Scene) -> list[Any]:
-        raise RuntimeError("no such luck")
-
-    ctx = Context(studio, texts("en"), gr.Dropdown())
-    ctx.parts += [Part([1], lambda _: state["key"], render), Part([1, 2], lambda _: 1, broken),
-                  Part([1], lambda _: 1, render, page="convert")]
-    known: dict[int, Any] = {}
-    now = scene(studio)
-    assert draw_part(ctx, 0, now, known) == ["<p>1</p>"]
-    assert draw_part(ctx, 0, now, known) == [gr.skip()]
-    state["key"] = 2
-    assert draw_part(ctx, 0, now, known) == ["<p>2</p>"]
-    with caplog.at_level(logging.ERROR):
-        assert draw_part(ctx, 1, now, known) == [gr.skip(), gr.skip()], "one part in trouble stays as it was"
-    assert "no such luck" in caplog.text
-    assert draw_part(ctx, 2, now, known) == [gr.skip()], "the page of this part is not open"
-    assert drawn == [1, 2]
 
 
 def test_errors_become_notices(caplog: pytest.LogCaptureFixture) -> None:

@@ -34,11 +34,16 @@
   document.documentElement.classList.toggle("dark", isDark());
   document.addEventListener("DOMContentLoaded", tell);
 
-  // What the browser adds to each tick: the voice, the open page, the voice of the last visit.
+  // What the browser adds to each draw: the voice, this page's name for itself, the open page, the last visit's voice.
+  const who = Math.random().toString(36).slice(2) + Date.now().toString(36);
+  let chosen = "";
   TS.scene = (voice) => {
     if (voice) localStorage.setItem("timbre-voice", voice);
-    return [voice, document.body.dataset.page || "home", localStorage.getItem("timbre-voice") || ""];
+    const stored = localStorage.getItem("timbre-voice") || "";
+    chosen = voice || stored;
+    return [voice, who, document.body.dataset.page || "home", stored];
   };
+  TS.look = () => ({ lang: TS.lang.split("-")[0], who, page: document.body.dataset.page || "home", voice: chosen });
 
   TS.t = (key) => TS.words["js." + key] || key;
   TS.theme = () => choice;

@@ -12,7 +12,7 @@
     document.querySelectorAll(".ts-page").forEach((p) => p.classList.toggle("ts-open", p.id === "page-" + page));
     mark();
     if (changed) document.querySelector(".ts-work")?.scrollTo(0, 0);
-    document.getElementById("ts-pulse")?.click();
+    TS.pulse();
     if (changed && focus) document.querySelector(`#page-${page} h1`)?.focus();
   };
 
@@ -27,6 +27,38 @@
     document.querySelectorAll("[data-lang-choice]").forEach((b) =>
       b.setAttribute("aria-pressed", String(TS.lang.startsWith(b.dataset.langChoice))));
   };
+
+  // The clock. A page that was just touched is drawn on every beat; one at rest only if the studio says that something
+  // changed (drawing costs a hundred times the question); one that nobody sees not at all.
+  const BEAT_MS = 1500;
+  const LIVELY = 4; // beats after a touch: what it set off may still be on its way
+  let lively = LIVELY;
+  let asking = false;
+  TS.pulse = () => document.getElementById("ts-pulse-" + document.body.dataset.page)?.click();
+  const beat = async () => {
+    if (document.hidden || asking || !document.body.dataset.page) return;
+    if (lively > 0) {
+      lively -= 1;
+      TS.pulse();
+      return;
+    }
+    asking = true;
+    try {
+      const told = await (await TS.askData(TS.dataUrl("beat", TS.look()))).json();
+      const bar = document.querySelector("#status-bar .ts-status");
+      if (told.changed || !bar) TS.pulse();
+      else if (bar.outerHTML !== told.status) bar.outerHTML = told.status;
+    } catch {
+      TS.pulse(); // Gradio says what is wrong with the connection
+    } finally {
+      asking = false;
+    }
+  };
+  setInterval(beat, BEAT_MS);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) TS.pulse(); });
+  for (const kind of ["input", "change", "click", "keydown", "drop"]) {
+    addEventListener(kind, (event) => { if (event.isTrusted) lively = LIVELY; }, true);
+  }
 
   TS.goto = (page) => { location.hash = page; };
   TS.mark = mark;

@@ -93,7 +93,7 @@
     clearInterval(state.timer);
     box()?.setAttribute("data-state", words);
     show("state", TS.t(STATES[words]));
-    document.querySelector("#ts-pulse")?.click(); // the take is there: the list is drawn again
+    TS.pulse(); // the take is there: the list is drawn again
   };
 
   const stop = () => {
@@ -145,7 +145,7 @@
       state.done = true;
       state.work = (performance.now() - state.began) / 1000;
       figures(state);
-      document.querySelector("#ts-pulse")?.click();
+      TS.pulse();
       const rest = () => {
         if (state.stopped) return;
         figures(state);
