@@ -247,8 +247,8 @@ def markdown(figures: dict[str, Any]) -> str:
     if shares:
         share = shares.pop()
         line = (
-            f" Rows marked * were run with {share / 2:.1%} and {share:.1%} of the layers; given is the line through both "
-            "at all layers, since each figure is a constant and so much a layer."
+            f" Rows marked * were run with {share / 2:.1%} and {share:.1%} of the layers; given is the line through "
+            "both at all layers, since each figure is a constant and so much a layer."
         )
     lines = [
         f"One training step of VoxCPM {figures['size']} (random weights), {figures['clips']} clip(s) of "
@@ -256,8 +256,8 @@ def markdown(figures: dict[str, Any]) -> str:
         "copies of learning weights among it. Resident: the most that the process grew by, work space and copies of "
         f"loading included. A GPU needs about 1 GB more for CUDA itself.{line}",
         "",
-        "| training | optimiser | checkpointed | learning, million | weights | gradients | state | held | sum | resident "
-        "| pre-flight says |",
+        "| training | optimiser | checkpointed | learning, million | weights | gradients | state | held | sum "
+        "| resident | pre-flight says |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in figures["rows"]:

@@ -41,6 +41,7 @@ def add(subparsers: Any) -> None:
         help="cosyvoice2: a speaker stored with --voice, without it one of the model's own; builtin, piper and edge: "
         "woman, man, or a voice of the engine (piper: its .onnx file)",
     )
+    whose.add_argument("--denoise", action="store_true", help="take the noise out of the clip first")
     parser.add_argument("--stream", action="store_true", help="make it in the small chunks of a live stream")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed says it the same way")
     parser.add_argument(
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
         if path is not None:
             params[name] = str(path)
     speaker = {"stored" if options.voice else "preset": options.speaker} if options.speaker else {}
-    params |= {"stream": options.stream, "options": speaker | parse_set(options.set)}
+    params |= {"stream": options.stream, "denoise": options.denoise, "options": speaker | parse_set(options.set)}
     if options.csv is not None:
         return _batch({**params, "csv": str(options.csv)}, options, out)
     result = run_job(open_studio(options), "say", params, out)
@@ -97,7 +98,7 @@ def _in_trained_voice(options: argparse.Namespace, out: "Output") -> dict[str, A
     """A plain engine says the text, the voice's model makes it its own."""
     unfit = [
         f"--{name.replace('_', '-')}"
-        for name in ("srt", "csv", "prompt_audio", "prompt_text", "reference_audio", "stream")
+        for name in ("srt", "csv", "prompt_audio", "prompt_text", "reference_audio", "stream", "denoise")
         if getattr(options, name)
     ]
     if unfit or not options.voice:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import queue
-import tempfile
 import threading
 import time
 import unicodedata
@@ -95,6 +94,8 @@ class SpeechService:
             own = None
         if not isinstance(own, dict):
             raise BadInput("The engine's options are no JSON object.", 'Send such as {"speed": 1.2}.', where="options")
+        if "lora" in own:  # a folder; clients name a LoRA as the model
+            raise BadInput("A LoRA is chosen as the model.", "List the models: /v1/models.", where="options")
         parsed = parse_options(options_class(self.choose(engine, model)[0]), own)
         filled: dict[str, Any] = parsed.model_dump(exclude_unset=True)
         return filled
@@ -140,6 +141,8 @@ class SpeechService:
             prompt = self._prompt(engine, request, stack)
             known = type(engine).options.model_fields
             chosen = {key: value for key, value in request.options.items() if key in known and value is not None} | own
+            if request.normalize and "normalise" in known:
+                chosen.setdefault("normalise", True)
             wish = request.options.get("instructions")
             if wish and prompt is None and "description" in engine.capabilities.modes:
                 chosen["description"] = wish
@@ -191,6 +194,7 @@ class SpeechService:
 
     def _prompt(self, engine: "Engine[Any, Any]", request: SpeechRequest, stack: contextlib.ExitStack) -> Any:
         from core.service.converted_speech import ConvertedEngine
+        from core.speech.denoised import denoised
         from core.speech.prompt import read_clip
 
         path, text, kept = request.prompt_audio, request.prompt_text, None
@@ -220,22 +224,14 @@ class SpeechService:
         if engine.name == BUILTIN:
             return engine.prompt(None)
         if request.denoise:
-            path = self._denoised(path, stack)
+            path = stack.enter_context(denoised(path, self.settings))
         clip = read_clip(path, engine.capabilities.prompt_rate_hz, text)
         return engine.prompt(None, clip, kept) if not clip.text and alone else engine.prompt(clip, None, kept)
 
-    def _denoised(self, path: Path, stack: contextlib.ExitStack) -> Path:
-        from core.cleaning.clean import run_clean
-        from core.jobs.context import ForegroundContext
-
-        self.settings.cache_dir.mkdir(parents=True, exist_ok=True)
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prompt-", dir=self.settings.cache_dir))
-        params = {"files": [str(path)], "out": folder, "options": {"steps": ["highpass", "denoise"]}}
-        return Path(run_clean(params, ForegroundContext(self.settings))["files"][0]["result"])
-
 
 def spoken_text(request: SpeechRequest) -> str:
-    """The text as it goes to the engine; `normalize` makes wide letters and digits plain (NFKC)."""
+    """The text as it goes to the engine; `normalize` makes wide letters and digits plain (NFKC), and engines that can
+    write numbers out."""
     return unicodedata.normalize("NFKC", request.text) if request.normalize else request.text
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from core.audio.encode import write_audio
 from core.device import pick
 from core.errors import BadInput
 from core.speech import registry, sentences
+from core.speech.denoised import denoised
 from core.speech.dubbing import Line, Sound, lines_of, placed
 from core.speech.prompt import ReferenceClip, read_clip
 from core.speech.say_options import SayOptions
@@ -75,7 +76,7 @@ def say_one(loaded: Loaded, options: SayOptions, ctx: "JobContext") -> dict[str,
     lines, voice, settings, engine = lines_to_say(options), _voice(options, ctx), settings_of(options), loaded.engine
     began = time.monotonic()
     stored = getattr(settings, "stored", "")
-    clip, reference = (None, None) if stored else _clips(options, voice, engine)
+    clip, reference = (None, None) if stored else _clips(options, voice, engine, ctx)
     cache = voice.path / "prompts" if voice is not None and not options.prompt_audio else None
     prompt = engine.prompt(clip, reference, cache) if clip or reference else None
     if stored and voice is not None:
@@ -180,7 +181,7 @@ def _voice(options: SayOptions, ctx: "JobContext") -> "Voice | None":
 
 
 def _clips(
-    options: SayOptions, voice: "Voice | None", engine: "Engine[Any, Any]"
+    options: SayOptions, voice: "Voice | None", engine: "Engine[Any, Any]", ctx: "JobContext"
 ) -> tuple[ReferenceClip | None, ReferenceClip | None]:
     """The clip that the speech goes on from, and the one whose voice alone is taken."""
     rate_hz = engine.capabilities.prompt_rate_hz
@@ -189,8 +190,15 @@ def _clips(
         can_do_without = "reference" in engine.capabilities.modes
         best, text = best_clip(voice, with_text=not can_do_without)
         path = str(best)
-    clip = read_clip(path, rate_hz, text) if path else None
-    reference = read_clip(options.reference_audio, rate_hz) if options.reference_audio else None
+
+    def read(file: str, words: str = "") -> ReferenceClip:
+        if not options.denoise:
+            return read_clip(file, rate_hz, words)
+        with denoised(Path(file), ctx.settings) as quiet:
+            return replace(read_clip(quiet, rate_hz, words), path=Path(file))
+
+    clip = read(path, text) if path else None
+    reference = read(options.reference_audio) if options.reference_audio else None
     if clip is not None and not clip.text and "reference" in engine.capabilities.modes and reference is None:
         return None, clip
     return clip, reference

@@ -24,6 +24,7 @@ class SayOptions(BaseModel):
     reference_audio: str | None = Field(
         default=None, description="clip whose voice alone is taken, beside prompt_audio or without (VoxCPM 2)"
     )
+    denoise: bool = Field(default=False, description="take the noise out of the clip first")
     stream: bool = Field(default=False, description="make it in the small chunks of a live stream")
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="the same seed says it the same way")
     max_speed: float = Field(default=1.3, ge=1.0, le=2.0, description="subtitles: most that a line is sped up to fit")

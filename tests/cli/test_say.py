@@ -96,6 +96,17 @@ def test_voices_and_clips(say: Say, model: Path, tmp_path: Path, workspace: Path
     assert [path.name for path in (voice.path / "prompts").iterdir()] == ["c.voxcpm-continuation.safetensors"]
 
 
+def test_a_clip_without_its_noise(say: Say, model: Path, tmp_path: Path, workspace: Path, speech: Path) -> None:
+    out = ("--model", str(model), "--seed", "1", "--prompt-text", "The harbour wakes before the sun.")
+    loud, quiet = (
+        say(TEXT, *out, "--prompt-audio", str(speech), "--out", str(tmp_path / f"{number}.wav"), *more)
+        for number, more in enumerate([(), ("--denoise",)])
+    )
+    assert loud["prompt"]["file"] == quiet["prompt"]["file"] == str(speech)
+    assert (tmp_path / "0.wav").read_bytes() != (tmp_path / "1.wav").read_bytes()
+    assert list((workspace / "cache").glob("prompt-*")) == [], "the copy without noise is gone"
+
+
 def test_files_and_subtitles(say: Say, model: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_bytes("你好，世界。今天天气很好，我们去公园。".encode("gb18030"))
     out = ("--model", str(model), "--seed", "1", "--out", str(tmp_path / "a.wav"))

@@ -22,9 +22,11 @@ from core.speech.chunk import Chunk
 from core.speech.engine import Capabilities, Engine, Session, Text
 from core.speech.options import MAX_SEED
 from core.speech.prompt import ReferenceClip
+from core.speech.reading import normalised, normalisers
 from core.speech.running import RunningSessions
 from core.speech.sentences import Sentence
 
+UNREAD = "Numbers are said as they are written: the package wetext, which writes them out, is not installed."
 _WINDOW_PATCHES = 8  # decoded at once when nobody waits for the first sound
 
 
@@ -212,10 +214,8 @@ class VoxSession(Session):
     def _sentence(self, sentence: Sentence, number: int, *, live: bool) -> Iterator[tuple[NDArray[np.float32], bool]]:
         """(sound, whether the sentence ends with it) of one sentence."""
         patches: list[Tensor] = []
-        if live:
-            made = self._patches(sentence.text, number, 0)
-        else:
-            made = iter(self._retried(sentence.text, number))
+        words = self._read(sentence.text)
+        made = self._patches(words, number, 0) if live else iter(self._retried(words, number))
         size = self._options.patches_a_chunk if live else _WINDOW_PATCHES
         waiting: list[Tensor] = []
         decoder: StreamingDecoder | None = None
@@ -235,8 +235,16 @@ class VoxSession(Session):
             text = sentence.text if len(sentence.text) <= 40 else sentence.text[:40] + "…"
             self.warnings.append(f"Sentence {number + 1} did not come to an end by itself: {text}")
         if self._prompt is None or (self._prompt.audio is None and self._prompt.reference is None):
-            self._prompt = VoxPrompt(sentence.text, torch.stack(patches).float().cpu())
+            self._prompt = VoxPrompt(words, torch.stack(patches).float().cpu())
             self._options = self._options.model_copy(update={"description": ""})
+
+    def _read(self, text: str) -> str:
+        """The sentence as it is read aloud."""
+        if not self._options.normalise:
+            return text
+        if not normalisers() and any(map(str.isdigit, text)) and UNREAD not in self.warnings:
+            self.warnings.append(UNREAD)
+        return normalised(text)
 
     def _retried(self, text: str, number: int) -> list[tuple[Generation, Tensor, bool]]:
         for attempt in range(self._options.retries + 1):

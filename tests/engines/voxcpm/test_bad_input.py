@@ -1,5 +1,5 @@
-"""What people throw at it: every bad text, clip, model and accident ends in sound or in a sentence, and the next request
-is as if nothing had been."""
+"""What people throw at it: every bad text, clip, model and accident ends in sound or in a sentence, and the next
+request is as if nothing had been."""
 
 import asyncio
 import json

@@ -16,6 +16,7 @@ from core.engines.voxcpm.prompts import VoxPrompt
 from core.errors import BadInput, Cancelled, Conflict
 from core.speech.chunk import Chunk, joined
 from core.speech.prompt import read_clip
+from core.speech.reading import normalisers
 
 TEXT = "Hello world, this is a short test of speech."
 LONG = "Hello world, this is a short test. The quick brown fox jumps over it.\n\n今天天气很好，我们去公园散步吧。"
@@ -237,6 +238,29 @@ def test_description_is_said_to_the_model_alone(loaded: Callable[[str], Any]) ->
     plain, told = engine.speak(TEXT, options()), engine.speak(TEXT, options(description="a deep voice"))
     assert told.sentences == plain.sentences
     assert told.audio.size != plain.audio.size or np.abs(told.audio - plain.audio).max() > 1e-5
+
+
+def test_numbers_are_written_out_where_it_is_wished(loaded: Callable[[str], Any]) -> None:
+    engine, text = loaded("voxcpm"), "It costs 42 dollars. The number of the house is 7."
+    written = engine.speak("It costs forty two dollars. The number of the house is seven.", options())
+    wished = engine.speak(text, options(normalise=True))
+    assert (
+        wished.sentences
+        == engine.speak(text, options()).sentences
+        == (
+            "It costs 42 dollars.",
+            "The number of the house is 7.",
+        )
+    )
+    if not normalisers():
+        assert "wetext" in wished.warnings[0]
+        return
+    np.testing.assert_array_equal(wished.audio, written.audio)
+
+
+def test_presets_give_way_to_what_is_given() -> None:
+    assert (VoxOptions(quality="fine").steps, VoxOptions(quality="fast").steps, VoxOptions().steps) == (30, 6, 10)
+    assert VoxOptions(quality="fine", steps=4).steps == 4
 
 
 def test_memory_is_flat_and_goes(tiny: Callable[[str], Path]) -> None:
