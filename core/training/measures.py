@@ -80,8 +80,9 @@ class Measures:
         ready = (kind for kind in ENGINES if find_spec(_PACKAGES[kind]) and models.here(self._settings, kind))
         return next(ready, None)
 
-    def __call__(self, render: Audio, recording: Audio, rate_hz: int, text: str = "") -> dict[str, float]:
-        """Figures of one render beside its recording, both [N] at `rate_hz`.
+    def __call__(self, render: Audio, recording: Audio | None, rate_hz: int, text: str = "") -> dict[str, float]:
+        """Figures of one render beside its recording, both [N] at `rate_hz`. Without a recording, of a text that was
+        spoken: what needs none.
 
         Returns:
             level_db: RMS of the render less that of the recording, dB. pitch_error_cents: median distance of pitch
@@ -90,15 +91,17 @@ class Measures:
             languages written without spaces. dnsmos: overall, 1..5.
         """
         ways: dict[str, Callable[[], tuple[str, float | None]]] = {
-            "level_db": lambda: ("level_db", max(rms_db(render), LOWEST_DB) - max(rms_db(recording), LOWEST_DB)),
-            "pitch_error_cents": lambda: ("pitch_error_cents", self._pitch_error(render, recording, rate_hz)),
             "speaker_similarity": lambda: ("speaker_similarity", self._similarity(resample(render, rate_hz, 16000))),
             "errors": lambda: self._errors(render, recording, rate_hz, text),
             "dnsmos": lambda: ("dnsmos", _dnsmos(resample(render, rate_hz, 16000))),
         }
+        if recording is not None:
+            level_db = max(rms_db(render), LOWEST_DB) - max(rms_db(recording), LOWEST_DB)
+            ways["level_db"] = lambda: ("level_db", level_db)
+            ways["pitch_error_cents"] = lambda: ("pitch_error_cents", self._pitch_error(render, recording, rate_hz))
         found: dict[str, float] = {}
         for name in self.available():
-            if name in self._failed:
+            if name in self._failed or name not in ways:
                 continue
             try:
                 figure, value = ways[name]()
@@ -157,8 +160,8 @@ class Measures:
             self._settings.model_copy(update={"device": "cpu"}), TranscribeOptions.model_validate(options)
         )
 
-    def _errors(self, render: Audio, recording: Audio, rate_hz: int, text: str) -> tuple[str, float | None]:
-        wanted = text.strip() or self._hear(recording, rate_hz)
+    def _errors(self, render: Audio, recording: Audio | None, rate_hz: int, text: str) -> tuple[str, float | None]:
+        wanted = text.strip() or ("" if recording is None else self._hear(recording, rate_hz))
         figure = "cer" if language_of(wanted) in UNSPACED else "wer"
         if not words(wanted):
             return figure, None

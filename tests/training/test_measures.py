@@ -52,6 +52,14 @@ def test_a_measure_that_fails_is_left_out_once_and_for_all(caplog: pytest.LogCap
     assert sum("pitch_error_cents" in record.message for record in caplog.records) == 1
 
 
+def test_of_a_text_that_was_spoken_nothing_is_compared_with_a_recording(tmp_path: Path) -> None:
+    clips = [write_clip(tmp_path / f"{i}.wav", sung_vowel(1.5, 200.0, i)) for i in range(2)]
+    found = Measures(None, clips, "", "cpu", None)(sung_vowel(1.5, 200.0, 7), None, RATE_HZ, "ah")
+    assert {"level_db", "pitch_error_cents"}.isdisjoint(found)
+    pytest.importorskip("resemblyzer", reason="speaker similarity needs Resemblyzer")
+    assert found["speaker_similarity"] > 0.5
+
+
 def test_silence_has_no_pitch_error() -> None:
     silence = np.zeros(RATE_HZ, dtype=np.float32)
     found = Measures(None, [], "dio", "cpu", None)(silence, sung_vowel(1.0), RATE_HZ)

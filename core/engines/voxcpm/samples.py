@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from core.audio.encode import write_audio
@@ -22,6 +23,7 @@ from core.speech.chunk import Speech
 from core.training.checkpoints import PROBES_FOLDER
 from core.training.descent import Descent
 from core.training.generations import generation_name
+from core.training.measures import Measures
 from core.training.metrics import MetricsLog
 from core.training.proof import check_render
 from core.training.random_state import seed_part
@@ -52,6 +54,7 @@ class Samples:
         held_out: Sequence[Example],
         options: VoxTrainOptions,
         folder: Path,
+        measures: Measures | None = None,
     ) -> None:
         """
         Args:
@@ -60,15 +63,16 @@ class Samples:
             train, held_out: the clips.
             options: of the run.
             folder: of the run; recordings go to its probes/step_00001000/NAME.flac.
+            measures: figures of what is said: likeness, errors, DNSMOS; None: none.
         """
         self._net, self._network, self._options = net, network, options
         self._held = list(held_out)
-        self._folder = folder / PROBES_FOLDER
+        self._folder, self._measures = folder / PROBES_FOLDER, measures
         self._prompt = _as_prompt(train, held_out)
         self.lines = _lines(held_out, train, options)
         self._step = -1
         self.last: dict[str, float] = {}
-        """Figures of the latest samples: levels and real-time factor."""
+        """Figures of the latest samples: levels, what `measures` gives (means), and the real-time factor."""
 
     def __call__(self, step: int, metrics: MetricsLog, by: Descent) -> float:
         """Log the validation loss, and at a save the samples; returns that loss."""
@@ -105,22 +109,34 @@ class Samples:
         if step == self._step:
             return
         self._step = step
-        began, seconds = time.monotonic(), 0.0
+        self.last, saying_s, seconds = {}, 0.0, 0.0
+        rows: list[dict[str, float]] = []
         for name, (text, prompted) in self.lines.items():
+            began = time.monotonic()
             try:
                 speech = self._speak(text, self._prompt if prompted else None, by)
+                saying_s += time.monotonic() - began
                 self.last = check_render(speech.audio, f"The sample {name} of step {step}")
                 write_audio(self._folder / generation_name(step) / f"{name}.flac", speech.audio, speech.sample_rate_hz)
             except StudioError as err:
                 log.warning("sample %s of step %d: %s", name, step, err.message)
                 continue
             seconds += speech.audio.size / speech.sample_rate_hz
+            rows.append(self._measured(speech, text))
             if metrics is not None:
                 metrics.audio(step, name, speech.audio, speech.sample_rate_hz)
+        for figure in {name for row in rows for name in row}:
+            self.last[figure] = float(np.mean([row[figure] for row in rows if figure in row]))
         if seconds:
-            self.last["rtf"] = (time.monotonic() - began) / seconds
+            self.last["rtf"] = saying_s / seconds
         if metrics is not None and self.last:
             metrics.scalars(step, {f"probe/{name}": value for name, value in self.last.items()}, time.time())
+
+    def _measured(self, speech: Speech, text: str) -> dict[str, float]:
+        if self._measures is None:
+            return {}
+        with torch.random.fork_rng([]):  # the packages draw weights before they load theirs
+            return self._measures(speech.audio, None, speech.sample_rate_hz, text)
 
     @torch.no_grad()
     def _speak(self, text: str, prompt: VoxPrompt | None, by: Descent) -> Speech:

@@ -22,6 +22,7 @@ from core.training import job, light
 from core.training.descent import fast_maths
 from core.training.job import Session
 from core.training.loop import Loop
+from core.training.measures import Measures
 from core.training.metrics import MetricsLog
 from core.training.publish import publish
 
@@ -64,7 +65,10 @@ def _train(session: Session[VoxTrainOptions]) -> dict[str, Any]:
         max_length=net.max_length,
         seed=options.seed,
     )
-    samples = Samples(net, network, data.train, data.held_out, options, run.path)
+    recordings = [example.audio for example in data.train]
+    # Without a recording of the sentence nothing compares pitch.
+    measures = Measures(voice, recordings, "", str(session.device), settings) if options.measures else None
+    samples = Samples(net, network, data.train, data.held_out, options, run.path, measures)
     card = _card(session, net, base, data)
     public = options.hf_model_id if options.distribute and options.hf_model_id else str(base.absolute())
 
