@@ -1,6 +1,8 @@
-"""Closing without cutting anyone off: what is under way goes on to its end, and nothing new begins."""
+"""The server process: it closes without cutting anyone off, and does not pause to look for garbage in what stays."""
 
 import contextlib
+import gc
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -52,9 +54,27 @@ UNDER_WAY = _UnderWay()
 class Server(uvicorn.Server):
     """Asked to end (SIGINT, SIGTERM) it lets requests under way end, up to `patience_s`; asked again it ends now."""
 
+    settle_after_s: tuple[float, ...] = (5.0, 60.0)
+    """Seconds, one after another, until what was loaded is set apart: by then the page, and what first requests load.
+    """
+
     def __init__(self, config: uvicorn.Config, patience_s: float) -> None:
         super().__init__(config)
         self._patience_s = patience_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's beginning."""
+        await super().startup(sockets)
+        threading.Thread(target=self._settle, name="settle", daemon=True).start()
+
+    def _settle(self) -> None:
+        # Gradio and the page are 230,000 objects: looking through them all stops every stream for a quarter of a
+        # second, time and again. They stay, so they need no looking at. Only twice: what is set apart and later becomes
+        # garbage in circles is never found.
+        for wait_s in self.settle_after_s:
+            time.sleep(wait_s)
+            gc.collect()
+            gc.freeze()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """uvicorn's handler of the signals."""
