@@ -10,12 +10,13 @@ eighth and a quarter of the layers instead, and the page gives the line through 
 """
 
 import argparse
-import gc
+import multiprocessing
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,17 @@ def _row(way: tuple[str, str, bool], options: argparse.Namespace, model: Callabl
     needed, free = estimate(here), psutil.virtual_memory().available
     if needed + options.spare_gb * GB > free:
         return {**about, "measured": None, "why": f"needs {needed / GB:.1f} GB, {free / GB:.1f} GB are free"}
-    found = _measure(model(share), chosen, lora, checkpointed, positions, options.clips)
+
+    def measured(part: float) -> dict[str, Any]:
+        # A process of its own: what another way left behind would not be counted.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
+            work = (model(part), chosen, lora, checkpointed, positions, options.clips)
+            return fresh.submit(_measure, *work).result()
+
+    found = measured(share)
     if share < 1.0:
-        gc.collect()
-        half = _measure(model(share / 2), chosen, lora, checkpointed, positions, options.clips)
+        half = measured(share / 2)
         found = {name: _extended(half[name], found[name], share) for name in found}
-    gc.collect()
     sys.stderr.write(f"{about} {found}\n")  # it takes minutes
     return {**about, "measured": found}
 
