@@ -180,8 +180,8 @@ def markdown(figures: dict[str, Any]) -> str:
             f"CPU of our session against the bare package: {one['overhead_percent']:+.1f} %. Largest difference of the "
             f"sound, full scale 1: {one['largest_difference_whole']:.1e} whole beside whole, "
             f"{one['largest_difference']:.1e} streamed beside streamed{_why(one)}. Loading: "
-            f"{one['load_s']['ours']} s, bare {one['load_s']['bare']} s. Weights {one['weights_mb']} MB, peak of the process (both models) "
-            f"{one['peak_rss_mb']} MB.",
+            f"{one['load_s']['ours']} s, bare {one['load_s']['bare']} s. Weights {one['weights_mb']} MB, peak of the "
+            f"process (both models) {one['peak_rss_mb']} MB.",
             "",
         ]
     if figures["training"]["rows"]:
