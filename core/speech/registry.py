@@ -46,6 +46,13 @@ ENGINES: dict[str, EngineEntry] = {
         models="core.engines.cosyvoice2.models:find_model",
         catalogue="core.engines.cosyvoice2.models:MODELS",
     ),
+    "nanovllm": EngineEntry(
+        title="VoxCPM (nano-vllm)",
+        loader="core.engines.voxcpm.nano:load",
+        options="core.engines.voxcpm.nano_models:NanoOptions",
+        models="core.engines.voxcpm.nano_models:find_model",
+        catalogue="core.engines.voxcpm.nano_models:MODELS",
+    ),
 }
 
 
