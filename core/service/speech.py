@@ -195,7 +195,7 @@ class SpeechService:
     def _prompt(self, engine: "Engine[Any, Any]", request: SpeechRequest, stack: contextlib.ExitStack) -> Any:
         from core.service.converted_speech import ConvertedEngine
         from core.speech.denoised import denoised
-        from core.speech.prompt import read_clip
+        from core.speech.prompt import read_clip, roles
 
         path, text, kept = request.prompt_audio, request.prompt_text, None
         stored = str(request.options.get("stored") or "") if "stored" in type(engine).options.model_fields else ""
@@ -226,7 +226,7 @@ class SpeechService:
         if request.denoise:
             path = stack.enter_context(denoised(path, self.settings))
         clip = read_clip(path, engine.capabilities.prompt_rate_hz, text)
-        return engine.prompt(None, clip, kept) if not clip.text and alone else engine.prompt(clip, None, kept)
+        return engine.prompt(*roles(clip, str(request.options.get("mode", "")), alone), kept)
 
 
 def spoken_text(request: SpeechRequest) -> str:

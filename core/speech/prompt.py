@@ -81,6 +81,19 @@ def read_clip(path: str | Path, rate_hz: int, text: str = "") -> ReferenceClip:
     return ReferenceClip(audio, rate_hz, text.strip(), file_sha256(file), file, tuple(findings))
 
 
+def roles(clip: ReferenceClip, mode: str, alone: bool) -> tuple[ReferenceClip | None, ReferenceClip | None]:
+    """(the clip that speech goes on from, the clip whose voice alone is taken): one of them, or both.
+
+    `mode`: "reference" and "both" say so; any other continues a clip whose words are known, and takes the voice of one
+    without words where a model can (`alone`).
+    """
+    if mode == "reference":
+        return None, clip
+    if mode == "both":
+        return clip, clip
+    return (None, clip) if alone and not clip.text else (clip, None)
+
+
 def _wrong_words(text: str, duration_s: float) -> list[str]:
     """Whether nobody could say this in that time."""
     slow, fast = (rate * duration_s for rate in _LETTERS_A_SECOND)

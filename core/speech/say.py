@@ -15,7 +15,7 @@ from core.errors import BadInput
 from core.speech import registry, sentences
 from core.speech.denoised import denoised
 from core.speech.dubbing import Line, Sound, lines_of, placed
-from core.speech.prompt import ReferenceClip, read_clip
+from core.speech.prompt import ReferenceClip, read_clip, roles
 from core.speech.say_options import SayOptions
 from core.speech.voice_prompt import best_clip
 from core.subtitles.options import parse_options
@@ -76,7 +76,7 @@ def say_one(loaded: Loaded, options: SayOptions, ctx: "JobContext") -> dict[str,
     lines, voice, settings, engine = lines_to_say(options), _voice(options, ctx), settings_of(options), loaded.engine
     began = time.monotonic()
     stored = getattr(settings, "stored", "")
-    clip, reference = (None, None) if stored else _clips(options, voice, engine, ctx)
+    clip, reference = (None, None) if stored else _clips(options, voice, engine, getattr(settings, "mode", ""), ctx)
     cache = voice.path / "prompts" if voice is not None and not options.prompt_audio else None
     prompt = engine.prompt(clip, reference, cache) if clip or reference else None
     if stored and voice is not None:
@@ -181,7 +181,7 @@ def _voice(options: SayOptions, ctx: "JobContext") -> "Voice | None":
 
 
 def _clips(
-    options: SayOptions, voice: "Voice | None", engine: "Engine[Any, Any]", ctx: "JobContext"
+    options: SayOptions, voice: "Voice | None", engine: "Engine[Any, Any]", mode: str, ctx: "JobContext"
 ) -> tuple[ReferenceClip | None, ReferenceClip | None]:
     """The clip that the speech goes on from, and the one whose voice alone is taken."""
     rate_hz = engine.capabilities.prompt_rate_hz
@@ -199,8 +199,8 @@ def _clips(
 
     clip = read(path, text) if path else None
     reference = read(options.reference_audio) if options.reference_audio else None
-    if clip is not None and not clip.text and "reference" in engine.capabilities.modes and reference is None:
-        return None, clip
+    if clip is not None and reference is None:
+        return roles(clip, mode, "reference" in engine.capabilities.modes)
     return clip, reference
 
 

@@ -83,6 +83,10 @@ def test_voices_and_clips(say: Say, model: Path, tmp_path: Path, workspace: Path
     out = ("--model", str(model), "--seed", "1", "--out", str(tmp_path / "a.flac"))
     cloned = say(TEXT, *out, "--prompt-audio", str(clip_file), "--prompt-text", "The quick brown fox.")
     assert cloned["prompt"]["text"] == "The quick brown fox."
+    both = say(
+        TEXT, *out, "--prompt-audio", str(clip_file), "--prompt-text", "The quick brown fox.", "--set", "mode=both"
+    )
+    assert (both["ok"], both["prompt"]["text"]) == (True, "The quick brown fox.")
     alone = say(TEXT, *out, "--prompt-audio", str(clip_file))
     assert alone["prompt"]["text"] == ""
     voice = VoiceStore(workspace / "voices").create("安娜")

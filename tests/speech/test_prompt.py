@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.errors import BadInput
-from core.speech.prompt import file_sha256, read_clip
+from core.speech.prompt import ReferenceClip, file_sha256, read_clip, roles
 
 WriteWav = Callable[[Path, np.ndarray, int], Path]
 
@@ -67,3 +67,22 @@ def test_no_sound_at_all(tmp_path: Path) -> None:
     for name in ("text.wav", "missing.wav"):
         with pytest.raises(BadInput):
             read_clip(tmp_path / name, 16000)
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "alone", "wanted"),
+    [
+        ("auto", "Said.", True, (True, False)),
+        ("auto", "", True, (False, True)),
+        ("auto", "", False, (True, False)),  # the engine says that the words are missing
+        ("continue", "Said.", True, (True, False)),
+        ("reference", "Said.", True, (False, True)),
+        ("both", "Said.", True, (True, True)),
+        ("zero_shot", "Said.", False, (True, False)),
+    ],
+)
+def test_what_a_clip_is_used_for(mode: str, text: str, alone: bool, wanted: tuple[bool, bool]) -> None:
+    clip = ReferenceClip(np.zeros(16000, np.float32), 16000, text, "0", Path("c.wav"))
+    found = roles(clip, mode, alone)
+    assert tuple(one is clip for one in found) == wanted
+    assert tuple(one is not None for one in found) == wanted

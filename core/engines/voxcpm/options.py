@@ -20,6 +20,10 @@ class VoxOptions(SpeechOptions):
     quality: Literal["", "fast", "balanced", "fine"] = Field(
         default="", description="sets steps and retries where they are not given"
     )
+    mode: Literal["auto", "continue", "reference", "both"] = Field(
+        default="auto",
+        description="how the clip is used: continued where its words are known, its voice alone (VoxCPM 2), or both",
+    )
     cfg: float = Field(default=2.0, ge=0.0, le=10.0, description="how closely text and voice are followed")
     steps: int = Field(default=10, ge=2, le=100, description="steps of the diffusion; more is slower and cleaner")
     min_patches: int = Field(default=2, ge=0, le=1000, description="a sentence does not stop before this many patches")
