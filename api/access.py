@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.metrics import METRICS
 
 _OURS = re.compile(r"/(api|v1|metrics)(/|$)")
+BEGAN = "timbre.began"
+"""When a request came here (time.monotonic), in its scope: its body is still to be read and parsed then."""
 _MAX_BYTES = 5 << 20
 _BACKUPS = 4
 _log = logging.getLogger("api.access")
@@ -43,6 +45,7 @@ class Access:
             await self.app(scope, receive, send)
             return
         began, status, n_bytes, whole = time.monotonic(), 0, 0, False
+        scope[BEGAN] = began
 
         async def noted(message: Message) -> None:
             nonlocal status, n_bytes, whole

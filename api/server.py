@@ -71,11 +71,11 @@ def build_app(
             "queued": now.queued,
         }
 
+    speech = Desk.of(studio, place.queue if place else None)
+    for each in (tts, tts_socket, openai):  # first: routes are tried in turn, and speech is what is waited for
+        app.include_router(each.router(studio, speech))
     for plain in (voices, jobs, characters, inference, transcriptions, convert):
         app.include_router(plain.router(studio))
-    speech = Desk.of(studio, place.queue if place else None)
-    for each in (tts, tts_socket, openai):
-        app.include_router(each.router(studio, speech))
     app.include_router(service.router(studio, speech, with_page))
     if with_page:
         from ui.shell import mount

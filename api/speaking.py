@@ -12,6 +12,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from api.access import BEGAN
 from api.closing import UNDER_WAY
 from api.metrics import METRICS
 from core.errors import Cancelled, StudioError
@@ -111,7 +112,7 @@ class Speech:
             async with asyncio.timeout(max(0.001, self.deadline - time.monotonic())):
                 self._stack.enter_context(UNDER_WAY.one())
                 self.waited_s = await self._stack.enter_async_context(self._desk.gate.turn(self._client))
-                self.speaking = Speaking(self._desk.service, self._said, self._text)
+                self.speaking = Speaking(self._desk.service, self._said, self._text, merge=self.wanted.fmt != "wav")
                 self._stack.callback(self.speaking.close)
                 self._chunks = aiter(self.speaking)
                 self._first = await anext(self._chunks)
@@ -191,6 +192,7 @@ class SpeechResponse(StreamingResponse):
 
 async def stream(desk: Desk, request: Request, said: SpeechRequest, wanted: Wanted) -> Response:
     """The answer of a streaming route."""
+    wanted.started = request.scope.get(BEGAN, wanted.started)
     speech = Speech(desk, client_of(request), said, wanted)
     await watched(request, speech.begin())
     return SpeechResponse(speech)
@@ -198,6 +200,7 @@ async def stream(desk: Desk, request: Request, said: SpeechRequest, wanted: Want
 
 async def whole(desk: Desk, request: Request, said: SpeechRequest, wanted: Wanted) -> Response:
     """The answer of a one-shot route: the whole file, with its length and figures in the headers."""
+    wanted.started = request.scope.get(BEGAN, wanted.started)
     speech = Speech(desk, client_of(request), replace(said, live=False), wanted)
 
     async def all_of_it() -> bytes:
