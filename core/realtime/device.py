@@ -1,8 +1,12 @@
 """Live conversion between two sound devices of this machine, by the optional package sounddevice (PortAudio)."""
 
+import atexit
 import contextlib
 import queue
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +18,9 @@ if TYPE_CHECKING:
     from core.realtime.session import LiveSession, Standing
 
 _POLL_S = 0.2
-_MOST_WAITING = 64
+_MOST_WAITING = 256  # callbacks; of 2 to 30 ms each
+_LOST_S = 4.0
+_CLOSE_S = 2.0
 
 
 class Playing:
@@ -25,23 +31,34 @@ class Playing:
         self._ahead = ahead_samples
         self._waiting = np.zeros(0, np.float32)
         self._started = False
+        self._lock = threading.Lock()  # `put` and `take` come from two threads
         self.underruns = 0
+        self.position = 0
+        """Samples of the converted sound that lie behind: given out, or left out to catch up."""
 
     def put(self, samples: Samples) -> None:
-        """Add what is to be heard."""
-        self._waiting = np.concatenate([self._waiting, samples])
+        """Add what is to be heard. What piled up over a stall is left out, or everything would stay late for good."""
+        with self._lock:
+            self._waiting = np.concatenate([self._waiting, samples])
+            most = 2 * self._ahead + samples.size
+            if self._ahead and self._waiting.size > most:
+                left_out = self._waiting.size - self._ahead - samples.size
+                self._waiting = self._waiting[left_out:]
+                self.position += left_out
 
     def take(self, n_samples: int) -> Samples:
         """The next samples [n]."""
-        self._started = self._started or self._waiting.size >= max(self._ahead, n_samples)
-        if not self._started:
-            return np.zeros(n_samples, np.float32)
-        out, self._waiting = self._waiting[:n_samples], self._waiting[n_samples:]
-        if out.size < n_samples:
-            self.underruns += 1
-            self._started = False
-            out = np.pad(out, (0, n_samples - out.size))
-        return out
+        with self._lock:
+            self._started = self._started or self._waiting.size >= max(self._ahead, n_samples)
+            if not self._started:
+                return np.zeros(n_samples, np.float32)
+            out, self._waiting = self._waiting[:n_samples], self._waiting[n_samples:]
+            self.position += out.size
+            if out.size < n_samples:
+                self.underruns += 1
+                self._started = False
+                out = np.pad(out, (0, n_samples - out.size))
+            return out
 
 
 def package() -> Any:
@@ -69,26 +86,95 @@ def run_stream(
 ) -> int:
     """Convert from one device to another until `stop()`; `on_standing(standing, underruns)` several times a second.
 
-    Returns the underruns. Raises Unavailable.
+    The standing's latency is measured: how far what is played lies behind what is heard, and the devices' own buffers.
+
+    Returns the underruns. Raises Unavailable: a device that is not there, or one that was lost on the way.
     """
     audio = package()
-    heard: queue.Queue[Samples] = queue.Queue(_MOST_WAITING)
-    playing = Playing(session.plan.block * rate_hz // 44100)
+    line = _Line(session.plan.block * rate_hz // 44100)
+    common = {"samplerate": rate_hz, "channels": 1, "dtype": "float32"}
+    streams: list[Any] = []
+    try:
+        # Two streams: the devices may be of two makers, with two clocks, and PortAudio joins such badly on Linux.
+        streams.append(audio.InputStream(device=source, callback=line.on_heard, **common))
+        streams.append(audio.OutputStream(device=target, callback=line.on_play, **common))
+        for stream in streams:
+            stream.start()
+        line.begin()
+        _carry(session, line, rate_hz, sum(stream.latency for stream in streams), stop, on_standing)
+    except (audio.PortAudioError, ValueError) as err:  # ValueError: no device of that name
+        raise Unavailable(f"The sound device cannot be used: {err}", "Choose another one.", where="device") from err
+    finally:
+        _close(audio, streams)
+    return line.playing.underruns
 
-    def on_block(incoming: Any, outgoing: Any, _frames: int, _time: Any, _status: Any) -> None:
+
+def _close(audio: Any, streams: list[Any]) -> None:
+    """Close without waiting for a device that is gone: PortAudio may wait for it for ever, and at exit once more."""
+
+    def close() -> None:
+        for stream in streams:
+            stream.abort()
+            stream.close()
+
+    closing = threading.Thread(target=close, daemon=True)
+    closing.start()
+    closing.join(_CLOSE_S)
+    if closing.is_alive():
+        atexit.unregister(audio._exit_handler)
+
+
+def _carry(
+    session: "LiveSession",
+    line: "_Line",
+    rate_hz: int,
+    buffers_s: float,
+    stop: Callable[[], bool],
+    on_standing: Callable[["Standing", int], None],
+) -> None:
+    while not stop():
+        line.check()
+        try:
+            line.playing.put(session.push(line.heard.get(timeout=_POLL_S)))
+        except queue.Empty:
+            continue
+        latency_ms = round(1000 * (line.behind_samples / rate_hz + buffers_s), 1)
+        on_standing(replace(session.standing, latency_ms=latency_ms), line.playing.underruns)
+
+
+class _Line:
+    """What both devices' threads write down."""
+
+    def __init__(self, ahead_samples: int) -> None:
+        self.heard: queue.Queue[Samples] = queue.Queue(_MOST_WAITING)
+        self.playing = Playing(ahead_samples)
+        self.behind_samples = 0
+        self._n_heard = 0
+        self._seen_s: dict[str, float] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """The devices run from now on."""
+        self._seen_s = dict.fromkeys(("microphone", "speaker"), time.monotonic())
+
+    def on_heard(self, incoming: Any, _frames: int, _time: Any, _status: Any) -> None:
         # Full: the work is far behind; what is lost here is heard as a gap and counted there.
         with contextlib.suppress(queue.Full):
-            heard.put_nowait(np.array(incoming[:, 0], np.float32))
-        outgoing[:, 0] = playing.take(outgoing.shape[0])
+            self.heard.put_nowait(np.array(incoming[:, 0], np.float32))
+            self._n_heard += incoming.shape[0]
+        self._seen_s["microphone"] = time.monotonic()
 
-    try:
-        with audio.Stream(samplerate=rate_hz, channels=1, dtype="float32", device=(source, target), callback=on_block):
-            while not stop():
-                try:
-                    playing.put(session.push(heard.get(timeout=_POLL_S)))
-                except queue.Empty:
-                    continue
-                on_standing(session.standing, playing.underruns)
-    except audio.PortAudioError as err:
-        raise Unavailable(f"The sound device cannot be used: {err}", "Choose another one.", where="device") from err
-    return playing.underruns
+    def on_play(self, outgoing: Any, _frames: int, _time: Any, _status: Any) -> None:
+        self.behind_samples = self._n_heard - self.playing.position
+        outgoing[:, 0] = self.playing.take(outgoing.shape[0])
+        self._seen_s["speaker"] = time.monotonic()
+
+    def check(self) -> None:
+        """Raises Unavailable where a device has fallen silent: PortAudio does not say when one is unplugged."""
+        for name, seen_s in self._seen_s.items():
+            if time.monotonic() - seen_s > _LOST_S:
+                raise Unavailable(
+                    f"The sound device was lost: the {name} has not answered for {_LOST_S:.0f} seconds.",
+                    "Plug it in again or choose another one, and start anew.",
+                    where="device",
+                )

@@ -26,6 +26,17 @@ def test_what_is_not_there_yet_is_silence_and_a_gap_is_counted() -> None:
     assert playing.take(3).all()
 
 
+def test_what_piles_up_over_a_stall_is_left_out_and_the_place_is_kept() -> None:
+    playing = Playing(ahead_samples=4)
+    playing.put(np.arange(4, dtype=np.float32))
+    assert playing.take(2).tolist() == [0, 1]
+    playing.put(np.arange(4, 14, dtype=np.float32))  # 12 wait: not too many for a block of ten
+    assert playing.position == 2
+    playing.put(np.arange(14, 24, dtype=np.float32))
+    assert playing.take(2).tolist() == [10, 11]
+    assert playing.position == 12
+
+
 def test_one_at_a_time_and_options_first(workspace: object) -> None:
     live = Studio(load_settings({"workspace": workspace}, env={})).live
     with desk._RUNNING, pytest.raises(Conflict), live.open({"voice": "a"}, 44100):

@@ -28,17 +28,18 @@ def catalogue_html(t: "Texts", entries: "list[tuple[Presence, int]]") -> str:
             checksum = "".join(f"<p>{esc(name)}: <code>sha256 {esc(sha256)}</code></p>"
                                for name, sha256 in entry.checksums.items())
             checksum = checksum or f'<p>{esc(t("models.no_checksum"))}</p>'
-            how = (f'<details class="ts-how"><summary>{esc(t("models.how"))}</summary>{missing}'
-                   f"<p>{esc(entry.origin)}</p><p>{esc(entry.by_hand)}</p>{checksum}</details>")
+            how = (f'<tr><td></td><td colspan="5" class="ts-wrap"><details class="ts-how"><summary>'
+                   f'{esc(t("models.how"))} {esc(entry.name)}</summary>{missing}'
+                   f"<p>{esc(entry.origin)}</p><p>{esc(entry.by_hand)}</p>{checksum}</details></td></tr>")
         remove = ""
         if found.state == "present" and not entry.ships:
             sure = t("models.remove_sure", name=entry.name)
             remove = (f'<button type="button" class="ts-btn ts-danger" data-act="remove" data-name="{esc(entry.name)}" '
                       f'data-confirm="{esc(sure)}">{esc(t("models.delete"))}</button>')
         rows += (f'<tr><td>{badge(t(f"models.{found.state}"), _BADGES[found.state])}</td><td class="ts-wrap">'
-                 f'<b>{esc(entry.name)}</b></td><td class="ts-wrap">{esc(entry.purpose)}{how}</td>'
+                 f'<b>{esc(entry.name)}</b></td><td class="ts-wrap">{esc(entry.purpose)}</td>'
                  f'<td class="ts-num">{size}</td><td class="ts-wrap">{esc(entry.licence)}</td>'
-                 f'<td class="ts-num">{remove}</td></tr>')
+                 f'<td class="ts-num">{remove}</td></tr>{how}')
     heads = "".join(f'<th scope="col">{esc(t(f"models.col_{one}"))}</th>' for one in (
         "state", "name", "purpose", "size", "licence"))
     return (f'<div class="ts-table-box"><table class="ts-table ts-catalogue"><thead><tr>{heads}<th scope="col">'

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from core.jobs.model import Job
     from ui.texts import Texts
 
+OWN = "builtin"  # so-vits-svc does not know it
 IMPORT, EXPORT = "import-sovits-data", "export-sovits-data"
 
 
@@ -50,7 +51,8 @@ def build(ctx: Context) -> None:
     with gr.Row(elem_classes="ts-tight"):
         voices = gr.Dropdown([], multiselect=True, label=t("models.data_voices"), elem_id="data-voices", min_width=190)
         encoders = [(one.name if one.ready else t("models.data_not_here", name=one.name), one.name)
-                    for one in available(ctx.studio.settings)]
+                    for one in available(ctx.studio.settings) if one.name != OWN]
+        encoders.append((t("models.data_own", name=OWN), OWN))
         encoder = gr.Dropdown(encoders, value="vec768l12", label=t("models.col_encoder"), elem_id="data-encoder",
                               min_width=150)
         pitch = gr.Dropdown(list(PITCHES), value="fcpe", label=t("convert.predictor"), elem_id="data-pitch",
@@ -63,7 +65,7 @@ def build(ctx: Context) -> None:
         write = gr.Button(t("models.data_do_write"), size="sm", elem_id="data-write", scale=0, min_width=110)
     gr.HTML(section(t("models.data_read"), t("models.data_read_hint")), apply_default_css=False, js_on_load=None)
     with gr.Row(elem_classes="ts-tight"):
-        folder = gr.Textbox("", label=t("models.path"), placeholder=t("models.path_info"), max_lines=1,
+        folder = gr.Textbox("", label=t("models.data_folder"), placeholder=t("models.path_info"), max_lines=1,
                             elem_id="data-folder", min_width=260)
         found_by = gr.Dropdown(list(PITCHES), value="rmvpe", label=t("models.data_found_by"), elem_id="data-found-by",
                                min_width=120)
