@@ -44,7 +44,7 @@ def build_app(
     Light: nothing here imports torch or Gradio; the page builds itself in a thread once the server runs, so
     `/health` answers at once. `allowed_hosts` are further names under which this server is reached (`*` as wildcard).
     """
-    app = FastAPI(title="Timbre Studio", version=__version__, docs_url="/docs", redoc_url="/redoc", description=_ABOUT)
+    app = FastAPI(title="Timbre Studio", version=__version__, docs_url=None, redoc_url=None, description=_ABOUT)
     started = time.monotonic()
     errors.install(app)
 

@@ -1,9 +1,10 @@
-"""What a program asks first, and what watches the service: the root without a page, and /metrics."""
+"""What is asked first, and what watches the service: the reference, the root without a page, and /metrics."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import FileResponse, PlainTextResponse
 
 from api.metrics import METRICS
 from api.speaking import Desk
@@ -13,6 +14,7 @@ from core.jobs.model import State
 if TYPE_CHECKING:
     from core.studio import Studio
 
+_REFERENCE = Path(__file__).parent.parent / "assets" / "reference.html"
 _STATES: tuple[State, ...] = ("queued", "running", "completed", "failed", "cancelled", "interrupted")
 
 
@@ -32,6 +34,12 @@ def router(studio: "Studio", desk: Desk, with_page: bool) -> APIRouter:
         for state, count in studio.characters.job_counts(_STATES).items():
             now["timbre_jobs", f'{{state="{state}"}}'] = count
         return PlainTextResponse(METRICS.text(now), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @routes.get("/docs", include_in_schema=False, response_class=FileResponse)
+    @routes.get("/redoc", include_in_schema=False, response_class=FileResponse)
+    def reference() -> FileResponse:
+        """The reference as a page of our own: FastAPI's would be fetched from another host."""
+        return FileResponse(_REFERENCE, media_type="text/html")
 
     if not with_page:
 

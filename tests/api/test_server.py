@@ -103,6 +103,15 @@ def test_guard_surrounds_everything(studio: Studio) -> None:
     assert TestClient(app, base_url="http://evil.example").get("/docs").status_code == 421
 
 
+def test_other_origins_may_not_read(client: TestClient) -> None:
+    """CORS is off: without these headers a browser keeps our answers from the page that asked."""
+    evil = {"origin": "http://evil.example"}
+    asked = client.options("/api/v1/characters", headers={**evil, "access-control-request-method": "DELETE"})
+    for answer in (client.get("/api/v1/characters", headers=evil), asked):
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert asked.status_code >= 400
+
+
 def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
     answer = client.patch("/api/v1/characters/bob")
     assert answer.status_code == 405
