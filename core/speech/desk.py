@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import BadInput, NotFound
+from core.errors import BadInput, NotFound, StudioError
 from core.settings import Settings
 from core.speech import registry
 from core.speech.options import SpeechOptions
@@ -135,6 +135,15 @@ class SpeechDesk:
 
         found = self._voices().get(voice)
         return StoredSpeakers(found, lambda model: Path(self.service.choose("cosyvoice2", model)[1]))
+
+    def presets(self, engine: str, model: str) -> list[str]:
+        """Names of a model's own voices, for CosyVoice; empty for others and where they cannot be read."""
+        from core.engines.cosyvoice2.models import preset_names
+
+        try:
+            return preset_names(Path(self.service.choose(engine, model)[1])) if engine == "cosyvoice2" else []
+        except StudioError:
+            return []
 
     def checked(self, request: SpeechRequest) -> SpeechRequest:
         """The request with its engine and model chosen, refused at once if it cannot be spoken.

@@ -12,7 +12,8 @@ from core.speech.options import MAX_SEED
 from core.speech.request import SpeechRequest
 from ui.controls import Context, Part, Scene, act_of, esc, heading, html_part, need_voice, section
 from ui.players import Source, player_html
-from ui.speech import files
+from ui.sentences import said as in_words
+from ui.speech import files, speakers
 from ui.speech.form import BUILTIN, Form
 from ui.speech.routes import Order, Tickets
 from ui.speech.takes import SHOWN, takes_html
@@ -34,31 +35,35 @@ def build(ctx: Context, tickets: Tickets) -> None:
         speak = gr.Button(t("speech.speak"), variant="primary", elem_id="speak", scale=0, min_width=150)
     del stop  # its script listens to it
 
-    def chosen(voice: str | None, model: str, source: str, file: str | None, spoken: str, number: str,
+    def chosen(voice: str | None, model: str, source: str, file: str | None, spoken: str, quiet: bool, number: str,
                *values: Any) -> dict[str, Any]:
         """What the controls say, as params of the job "say" without a text."""
         name, _, wanted = model.partition(":")
-        said: dict[str, Any] = {"engine": name, "model": wanted, "options": form.options(name, values)}
+        said: dict[str, Any] = {"engine": name, "model": wanted, "options": form.options(name, source, values)}
         if (number or "").strip():
             said["seed"] = _seed(ctx, number)
         if source == "voice":
             said["voice"] = need_voice(t, voice)
         if source == "clip":
             said |= {"prompt_audio": str(_clip(ctx, file)), "prompt_text": (spoken or "").strip()}
+        if source != "own":
+            said["denoise"] = bool(quiet)
         return said
 
     with gr.Row(elem_classes="ts-cols", equal_height=False):
         with gr.Column(scale=0, min_width=320, elem_classes="ts-left"):
             engine = _build_engine(ctx)
-            whose, clip, words = _build_voice(ctx)
+            whose, clip, words, quiet = _build_voice(ctx)
             form = Form(ctx, _engine_of(engine.value))
+            speakers.build_keeping(ctx, whose, clip, words, engine, form)
+            speakers.build_waiting(ctx, form)
             seed = gr.Textbox("", max_lines=1, label=t("speech.seed"), info=t("speech.seed_info"),
                               elem_id="speech-seed")
         with gr.Column(scale=1, min_width=400, elem_classes="ts-main"):
             text = gr.Textbox(lines=7, max_lines=14, label=t("speech.text"), elem_id="speech-text",
                               placeholder=t("speech.placeholder"))
             gr.HTML(_live(ctx), apply_default_css=False, js_on_load=None, elem_id="speech-live-box")
-            files.build(ctx, [ctx.voice, engine, whose, clip, words, seed, *form.components], chosen)
+            files.build(ctx, [ctx.voice, engine, whose, clip, words, quiet, seed, *form.components], chosen)
             gr.HTML(section(t("speech.takes")), apply_default_css=False, js_on_load=None)
             table = html_part(elem_id="takes")
     ticket = gr.Textbox(visible="hidden", elem_id="speech-ticket")
@@ -74,7 +79,7 @@ def build(ctx: Context, tickets: Tickets) -> None:
                                 **given)
         return tickets.leave(Order(ctx.studio.speech.checked(request)))
 
-    inputs = [text, ctx.voice, engine, whose, clip, words, seed, *form.components]
+    inputs = [text, ctx.voice, engine, whose, clip, words, quiet, seed, *form.components]
     _spoken(ctx.on(speak.click, order, inputs, [ticket], failed=""), ticket)
     _spoken(ctx.on(table.act, _acting(ctx, tickets), [opened], [ticket, opened], failed=("", gr.skip())), ticket)
     store = ctx.studio.speech.takes
@@ -109,7 +114,7 @@ def _build_engine(ctx: Context) -> gr.Dropdown:
                        info=t("speech.engine_info") if len(choices) > 1 else t("speech.engine_none"))
 
 
-def _build_voice(ctx: Context) -> tuple[gr.Radio, gr.State, gr.Textbox]:
+def _build_voice(ctx: Context) -> tuple[gr.Radio, gr.State, gr.Textbox, gr.Checkbox]:
     """Whose voice: the model's own, the chosen voice's best clip, or a clip that is dropped or recorded."""
     t, desk = ctx.t, ctx.studio.speech
     whose = gr.Radio([(t(f"speech.whose_{name}"), name) for name in ("own", "voice", "clip")], value="own",
@@ -117,6 +122,7 @@ def _build_voice(ctx: Context) -> tuple[gr.Radio, gr.State, gr.Textbox]:
     clip = gr.State(None)
     verdict = gr.HTML("", apply_default_css=False, js_on_load=None, elem_id="speech-verdict")
     with gr.Column(visible=False, elem_id="speech-clip-box") as box:
+        gr.HTML(f'<p class="ts-muted">{esc(t("speech.drop"))}</p>', apply_default_css=False, js_on_load=None)
         drop = gr.File(file_count="single", height=76, elem_id="speech-clip", elem_classes="ts-drop", show_label=False,
                        label=t("speech.drop"))
         microphone = gr.Audio(sources=["microphone"], type="filepath", format="wav", editable=False,
@@ -126,17 +132,19 @@ def _build_voice(ctx: Context) -> tuple[gr.Radio, gr.State, gr.Textbox]:
             hear = gr.Button(t("speech.listen"), size="sm", elem_id="speech-listen", min_width=120)
             keep = gr.Button(t("speech.keep"), size="sm", elem_id="speech-keep", min_width=120)
 
-    def choose(source: str, voice: str | None, file: str | None) -> tuple[Any, str]:
-        shown = gr.update(visible=source == "clip")
+    quiet = gr.Checkbox(False, label=t("speech.denoise"), visible=False, elem_id="speech-denoise")
+
+    def choose(source: str, voice: str | None, file: str | None) -> tuple[Any, Any, str]:
+        shown = gr.update(visible=source == "clip"), gr.update(visible=source != "own")
         if source == "voice":
             name = need_voice(t, voice)
             try:
-                return shown, _verdict(ctx, desk.best_clip(name))
+                return *shown, _verdict(ctx, desk.best_clip(name))
             except BadInput as err:  # no clip to clone; the built-in engine speaks through its trained model
                 if not ctx.studio.voice_models(name):
                     raise
-                return shown, f'<p class="ts-muted">{esc(t("speech.by_model"))} {esc(err.message)}</p>'
-        return shown, _verdict(ctx, desk.examine(Path(file))) if source == "clip" and file else ""
+                return *shown, f'<p class="ts-muted">{esc(t("speech.by_model"))} {esc(err.message)}</p>'
+        return *shown, _verdict(ctx, desk.examine(Path(file))) if source == "clip" and file else ""
 
     def take(file: str | None) -> tuple[Any, Any, str]:
         if not file:
@@ -144,17 +152,19 @@ def _build_voice(ctx: Context) -> tuple[gr.Radio, gr.State, gr.Textbox]:
         with kept_if_good(ctx.studio, file) as kept:
             return None, str(kept), _verdict(ctx, desk.examine(kept))
 
-    ctx.on(whose.input, choose, [whose, ctx.voice, clip], [box, verdict], failed=(gr.skip(), ""))
+    ctx.on(whose.input, choose, [whose, ctx.voice, clip], [box, quiet, verdict], failed=(gr.skip(), gr.skip(), ""))
     for event, component in ((drop.upload, drop), (microphone.stop_recording, microphone)):
         ctx.on(event, take, [component], [component, clip, verdict], show_progress="minimal",
                failed=(None, gr.skip(), gr.skip()))
+    ctx.on(words.blur, lambda file, spoken: _verdict(ctx, desk.examine(Path(file), spoken)) if file else gr.skip(),
+           [clip, words], [verdict])
     ctx.on(hear.click, lambda file: desk.transcribe(_clip(ctx, file)), [clip], [words], show_progress="minimal")
     def keep_it(voice: str | None, file: str | None, said: str) -> None:
         name = desk.keep_reference(need_voice(t, voice), _clip(ctx, file), said or "")
         gr.Info(esc(t("speech.kept", voice=name)), duration=6)
 
     ctx.on(keep.click, keep_it, [ctx.voice, clip, words])
-    return whose, clip, words
+    return whose, clip, words, quiet
 
 
 def _seed(ctx: Context, words: str) -> int:
@@ -181,9 +191,9 @@ def _verdict(ctx: Context, found: "ClipVerdict") -> str:
     except StudioError:
         player = ""
     good = t("speech.clip_good", seconds=f"{found.seconds:.1f}")
-    lines = "".join(f"<li>{esc(words)}</li>" for words in found.findings) or f"<li>{esc(good)}</li>"
-    said = f'<p class="ts-muted">{esc(found.text)}</p>' if found.text else ""
-    return f'{player}<ul class="ts-findings" role="status">{lines}</ul>{said}'
+    lines = "".join(f"<li>{esc(in_words(t, words))}</li>" for words in found.findings) or f"<li>{esc(good)}</li>"
+    heard = f'<p class="ts-muted">{esc(found.text)}</p>' if found.text else ""
+    return f'{player}<ul class="ts-findings" role="status">{lines}</ul>{heard}'
 
 
 def _live(ctx: Context) -> str:

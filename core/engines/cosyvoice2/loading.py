@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from core.engines.cosyvoice2.flow import Flow
 from core.engines.cosyvoice2.hearing import TEXT_FOLDER, Ears, missing
 from core.engines.cosyvoice2.hift import Hift
 from core.engines.cosyvoice2.language_model import UNUSED, LanguageModel
+from core.engines.cosyvoice2.prepared import PreparedPrompts
 from core.engines.cosyvoice2.released import ReleasedConfig, read_released
 from core.engines.cosyvoice2.speaker import Speaker, read_presets
 from core.engines.cosyvoice2.weights import folded
@@ -20,7 +22,7 @@ from core.models.safe_load import load_tensors, strict_load
 
 @dataclass
 class Model:
-    """A loaded model. Nothing in it belongs to a request."""
+    """A loaded model. Nothing in it belongs to a request; the prompts that it has prepared serve any."""
 
     folder: Path
     config: ReleasedConfig
@@ -30,11 +32,17 @@ class Model:
     ears: Ears
     presets: dict[str, Speaker]
 
+    @cached_property
+    def prepared(self) -> PreparedPrompts:
+        """Speakers whose clip the flow has solved."""
+        return PreparedPrompts(self.flow)
+
     @property
     def memory_bytes(self) -> int:
-        """What the weights take."""
+        """What the weights take, and the prepared prompts."""
         modules = (self.language_model, self.flow, self.hift)
-        return sum(p.numel() * p.element_size() for module in modules for p in module.parameters())
+        weights = sum(p.numel() * p.element_size() for module in modules for p in module.parameters())
+        return weights + self.prepared.memory_bytes
 
     def text_ids(self, text: str) -> list[int]:
         """Text tokens; marks such as `[laughter]` are one each."""

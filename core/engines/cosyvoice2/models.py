@@ -1,5 +1,6 @@
 """Where CosyVoice models lie: any folder, and the catalogue's. Light."""
 
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 _GB = 1024**3
 _TEXT_FILES = ("CosyVoice-BlankEN/config.json", "CosyVoice-BlankEN/vocab.json", "CosyVoice-BlankEN/merges.txt")
 _WEIGHTS = ("llm.pt", "flow.pt", "hift.pt", "campplus.onnx")
+
+_TENSORS = (
+    *(f"torch._utils._rebuild_{kind}" for kind in ("tensor", "tensor_v2", "parameter")),
+    *(f"torch.{kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Bool")),
+)
 
 
 def _entry(name: str, title: str, settings_file: str, tokenizer: str, size_bytes: int) -> CatalogueEntry:
@@ -61,3 +67,17 @@ def find_model(settings: Settings, model: str = "", voice: "Voice | None" = None
         f"To bring it here: {wanted[0].by_hand}.",
         where=str(place),
     )
+
+
+def preset_names(folder: Path) -> list[str]:
+    """Names of a model's own voices, without loading it; none where there are none or they cannot be read."""
+    from core.models.restricted_pickle import Reader, Refused
+
+    try:
+        with zipfile.ZipFile(folder / "spk2info.pt") as archive:
+            (table,) = (name for name in archive.namelist() if name.endswith("data.pkl"))
+            data = archive.read(table)
+        voices = Reader(lambda _: None, dict.fromkeys(_TENSORS, lambda *_: None)).read(data)
+    except (OSError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile, Refused):
+        return []
+    return [str(name) for name in voices] if isinstance(voices, dict) else []

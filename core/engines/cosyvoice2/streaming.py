@@ -57,7 +57,7 @@ class Memory:
         self.left, self.keep = left, keep
         self.seen = 0
         self._positions = torch.empty(0, dtype=torch.long)
-        self._write = torch.empty(0, dtype=torch.long)
+        self._write: slice | Tensor = slice(0, 0)
         self._read: Tensor | None = None
         self._tails: dict[nn.Module, Tensor] = {}
         self._attended: dict[nn.Module, tuple[Tensor, Tensor]] = {}
@@ -75,7 +75,7 @@ class Memory:
             gone = (self._positions >= self.keep) & (self._positions < self.seen - self.left)
             stale = gone.nonzero().flatten()
         reused = stale[:n_frames]
-        self._write = torch.cat([reused, torch.arange(used, used + n_frames - len(reused))])
+        self._write = _run(torch.cat([reused, torch.arange(used, used + n_frames - len(reused))]))
         self._positions = torch.cat([self._positions, new[len(reused) :]])
         self._positions[reused] = new[: len(reused)]
         self._read = None
@@ -105,15 +105,19 @@ class Memory:
                 raise ValueError("a layer joined a stream that had begun without it")
         stored = self._attended[layer]
         if stored[0].shape[2] < used:
-            capacity = max(2 * stored[0].shape[2], used)
-            stored = (_grown(stored[0], capacity), _grown(stored[1], capacity))
+            held = stored[0].shape[2]
+            # Doubled while it grows, but not beyond what will ever be in sight.
+            most = 2 * held if self.left is None else min(2 * held, self.keep + self.left + key.shape[2])
+            stored = _copied(stored[0], held, max(used, most)), _copied(stored[1], held, max(used, most))
             self._attended[layer] = stored
-        where = self._write.to(key.device)
+        # To the device once a chunk, not once a layer: each copy there would wait for all work before it.
+        if isinstance(self._write, Tensor):
+            self._write = self._write.to(key.device)
         for buffer, new in zip(stored, (key, value), strict=True):
-            buffer.index_copy_(2, where, new)
+            buffer[:, :, self._write] = new
         if self._read is not None:
-            live = self._read.to(key.device)
-            return stored[0].index_select(2, live), stored[1].index_select(2, live)
+            self._read = self._read.to(key.device)
+            return stored[0].index_select(2, self._read), stored[1].index_select(2, self._read)
         return stored[0][:, :, :used], stored[1][:, :, :used]
 
     def clone(self) -> "Memory":
@@ -121,7 +125,9 @@ class Memory:
         twin = Memory(self.left, self.keep)
         twin.seen, twin._positions = self.seen, self._positions.clone()
         twin._tails = {layer: tail.clone() for layer, tail in self._tails.items()}
-        twin._attended = {layer: (k.clone(), v.clone()) for layer, (k, v) in self._attended.items()}
+        used = len(self._positions)
+        for layer, (k, v) in self._attended.items():
+            twin._attended[layer] = _copied(k, used, k.shape[2]), _copied(v, used, v.shape[2])
         return twin
 
     def size_bytes(self) -> int:
@@ -130,10 +136,17 @@ class Memory:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _grown(buffer: Tensor, capacity: int) -> Tensor:
-    larger = buffer.new_empty((*buffer.shape[:2], capacity, buffer.shape[3]))
-    larger[:, :, : buffer.shape[2]] = buffer
-    return larger
+def _copied(buffer: Tensor, used: int, capacity: int) -> Tensor:
+    """The first `used` places of a buffer in a new one."""
+    copy = buffer.new_empty((*buffer.shape[:2], capacity, buffer.shape[3]))
+    copy[:, :, :used] = buffer[:, :, :used]
+    return copy
+
+
+def _run(places: Tensor) -> slice | Tensor:
+    """A slice where the places follow one another, as they nearly always do."""
+    first, n = int(places[0]) if len(places) else 0, len(places)
+    return slice(first, first + n) if bool((places == torch.arange(first, first + n)).all()) else places
 
 
 @dataclass

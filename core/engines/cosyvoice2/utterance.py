@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from core.engines.cosyvoice2.decoding import Decoding, Interleaved, WholeText
-from core.engines.cosyvoice2.flow import FlowStream, Prompt
+from core.engines.cosyvoice2.flow import FlowStream
 from core.engines.cosyvoice2.loading import Model
 from core.engines.cosyvoice2.options import FRAMES_A_S, CosyOptions
 from core.engines.cosyvoice2.sampling import RepetitionAwareSampler
@@ -38,8 +38,7 @@ class Utterance:
         block = model.config.flow.block
         skip = -(speaker.tokens.shape[1] + options.first_hop) % block
         left = None if options.left_context_s is None else round(options.left_context_s * FRAMES_A_S)
-        prompt = Prompt(speaker.tokens, speaker.mel, speaker.embedding)
-        self._flow: FlowStream = model.flow.stream(prompt, skip=skip, left_frames=left)
+        self._flow: FlowStream = model.prepared.stream(speaker, skip=skip, left_frames=left)
         self._stretch = Stretch(options.speed)
         generator = torch.Generator().manual_seed(seed)
         self._vocoder = VocoderStream(model.hift, generator, options.mel_cache_len if live else None)
