@@ -95,6 +95,10 @@ class CharacterClient(Connection):
         """All requests."""
         return self.call("GET", "/api/v1/inference")
 
+    def cancel_inference(self, inference_id: str) -> Json:
+        """Stop a request."""
+        return self.call("POST", f"/api/v1/inference/{quote(inference_id, safe='')}/cancel")
+
     def download_inference(self, inference_id: str, path: str | Path) -> Path:
         """Save what was spoken."""
         return self._save(f"/api/v1/inference/{quote(inference_id, safe='')}/download", Path(path))

@@ -7,13 +7,16 @@ import httpx
 
 
 class ServiceError(Exception):
-    """The service refused. `status` is the HTTP code, `body` what it sent, `str()` its message and hint."""
+    """The service refused. `status` is the HTTP code, `body` what it sent, `str()` its message and hint.
 
-    def __init__(self, status: int, body: Any) -> None:
+    `retry_after_s`: when to come again, where too much waits (429) or the server is closing (503).
+    """
+
+    def __init__(self, status: int, body: Any, retry_after_s: float | None = None) -> None:
         error = body.get("error", {}) if isinstance(body, dict) else {}
         said = " ".join(filter(None, (error.get("message"), error.get("hint")))) or str(body)
         super().__init__(f"{status}: {said}")
-        self.status, self.body = status, body
+        self.status, self.body, self.retry_after_s = status, body, retry_after_s
 
 
 class Connection:
@@ -51,4 +54,5 @@ def checked(response: httpx.Response) -> httpx.Response:
         body = response.json()
     except ValueError:
         body = response.text
-    raise ServiceError(response.status_code, body)
+    again = response.headers.get("retry-after", "")
+    raise ServiceError(response.status_code, body, float(again) if again.isdigit() else None)
