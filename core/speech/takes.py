@@ -52,6 +52,7 @@ class Take(BaseModel):
     voice: str | None = None
     prompt: str = ""
     prompt_text: str = ""
+    denoise: bool = False
     normalize: bool = False
     options: dict[str, Any] = Field(default_factory=dict)
     seed: int
@@ -123,6 +124,7 @@ class TakeStore:
             voice=take.voice,
             prompt_audio=self.folder / take.id / take.prompt if take.prompt else None,
             prompt_text=take.prompt_text,
+            denoise=take.denoise,
             normalize=take.normalize,
             options={**take.options, "seed": take.seed if seed is None else seed},
         )
@@ -233,6 +235,7 @@ class Recorder:
             voice=said.voice,
             prompt=f"{CLIP}{clip.suffix.lower()}" if clip is not None else "",
             prompt_text=said.prompt_text,
+            denoise=said.denoise,
             normalize=said.normalize,
             options={key: value for key, value in said.options.items() if key != "seed"},
             seed=old.seed if old else seed,

@@ -59,11 +59,12 @@ def test_what_was_heard_is_what_is_kept(store: TakeStore) -> None:
 def test_the_request_that_makes_it_again_has_its_seed_and_its_clip(store: TakeStore, tmp_path: Path) -> None:
     clip = tmp_path / "me.WAV"
     clip.write_bytes(b"any bytes")
-    take, _ = spoken(store, SpeechRequest(**{**SAID.__dict__, "prompt_audio": clip, "prompt_text": "so it is"}))
+    take, _ = spoken(store, SpeechRequest(**{**SAID.__dict__, "prompt_audio": clip, "prompt_text": "so it is",
+                                            "denoise": True}))  # fmt: skip
     clip.unlink()
     again = store.request(take)
     assert (again.text, again.engine, again.model, again.prompt_text) == (SAID.text, "toy", "m", "so it is")
-    assert again.options == {"seed": 7, "pace": 2}
+    assert (again.options, again.denoise) == ({"seed": 7, "pace": 2}, True)
     assert again.prompt_audio is not None
     assert again.prompt_audio.read_bytes() == b"any bytes", "the take has a copy of its own"
     assert store.request(take, 8).options["seed"] == 8

@@ -38,7 +38,7 @@ def _row(t: Texts, store: "TakeStore", take: "Take", opened: bool) -> str:
         f'<li data-take="{esc(take.id)}"><div class="ts-take">'
         f'<button type="button" class="ts-btn" data-hear="{esc(url)}" aria-label="{esc(t("speech.hear"))}">▶</button>'
         f'<div class="ts-grow"><div class="ts-ell" title="{esc(take.text[:2000])}">{esc(take.text[:_WORDS])}</div>'
-        f'<div class="ts-muted ts-ell">{esc(" · ".join(figures))}</div></div>{acts}'
+        f'<div class="ts-muted ts-ell" title="{esc(" · ".join(figures))}">{esc(" · ".join(figures))}</div></div>{acts}'
         f'<a class="ts-link" href="{esc(url)}" download="{esc(take.id)}.wav">{esc(t("speech.download"))}</a></div>'
         f"{_sentences(t, take) if opened else ''}</li>"
     )
