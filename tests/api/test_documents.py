@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,7 @@ def run(program: str, folder: Path, *replaced: tuple[str, str]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(PATIENCE_S + 300)  # 350 steps of training
 def test_the_character_service(server: Callable[..., Any], shared_dir: Path, tmp_path: Path) -> None:
     """From creation to an inference, with the document's own settings: 50 epochs, batches of 16, denoising."""
     (program,) = [one for one in programs(shared_dir / "seeds" / "001_gpt_sovits_training_service.md", "python")
@@ -52,7 +54,7 @@ def test_the_character_service(server: Callable[..., Any], shared_dir: Path, tmp
     number = said.rpartition("推理ID: ")[2].split()[0]
     address = f"{live.url}/api/v1/inference/{number}"
     while (status := httpx.get(address).json())["status"] in ("pending", "running"):
-        pass
+        time.sleep(0.5)
     assert status["status"] == "completed", status
     (tmp_path / "spoken.wav").write_bytes(httpx.get(address + "/download").content)
     assert soundfile.info(tmp_path / "spoken.wav").duration > 1.0
