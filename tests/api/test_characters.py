@@ -18,6 +18,7 @@ from core.dataset.clips import ClipTable
 from core.dataset.voices import VoiceStore
 from core.settings import load_settings
 from core.studio import Studio
+from core.training.runs import RunInfo, create_run, list_runs
 
 API = "/api/v1/characters"
 
@@ -165,6 +166,36 @@ def test_prefixes_are_other_characters(client: TestClient, studio: Studio) -> No
     assert client.get(f"{API}/bob").json()["model_exists"] is False
     assert client.get(f"{API}/bobby").json()["model_exists"] is True
     assert client.delete(f"{API}/bob").status_code == 200
+    assert client.get(f"{API}/bobby").json()["model_exists"] is True
+
+
+def test_runs_and_spoken_texts_go_along_and_no_others(client: TestClient, studio: Studio) -> None:
+    runs = studio.settings.runs
+    asked = {}
+    for name in ("bob", "bobby"):
+        make(client, name)
+        model = studio.settings.voices_dir / name / "models" / "m"
+        model.mkdir(parents=True)
+        (model / "model.safetensors").write_bytes(b"x")
+        (model / "card.json").write_text(json.dumps({"voice": name, "step": 1, "created": 1.0}))
+        run = create_run(runs, f"{name}-lite", name, "lite")
+        run.write(RunInfo(run.name, name, "lite", "builtin", state="completed", options={"voice": name}))
+        said = client.post("/api/v1/inference", json={"character_name": name, "target_text": "hi"}).json()
+        client.post(f"/api/v1/inference/{said['inference_id']}/cancel")
+        asked[name] = said["inference_id"]
+
+    def spoken() -> dict[str, str]:
+        return {one["inference_id"]: one["character_name"] for one in client.get("/api/v1/inference").json()}
+
+    assert client.put(f"{API}/bob", json={"new_name": "rob"}).status_code == 200
+    assert {info.name: (info.voice, info.options["voice"]) for info in list_runs(runs)} == {
+        "bob-lite": ("rob", "rob"), "bobby-lite": ("bobby", "bobby")}  # fmt: skip
+    assert spoken() == {asked["bob"]: "rob", asked["bobby"]: "bobby"}
+    assert client.get(f"{API}/rob").json()["model_exists"] is True
+    assert client.get("/api/v1/default_character").json() == {"default_character": "rob"}
+    assert client.delete(f"{API}/rob").status_code == 200
+    assert [info.name for info in list_runs(runs)] == ["bobby-lite"]
+    assert spoken() == {asked["bobby"]: "bobby"}
     assert client.get(f"{API}/bobby").json()["model_exists"] is True
 
 
