@@ -8,8 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks.parity import cases_of, run_case
-from benchmarks.parity.cosyvoice2 import upstream_source
-from benchmarks.parity.cosyvoice2_sessions import upstream_chunks
+from benchmarks.parity.cosyvoice2_sessions import upstream_chunks, upstream_source
 from core.engines.cosyvoice2.flow import Flow, Prompt
 from core.engines.cosyvoice2.hift import Hift
 from tests.engines.cosyvoice2.tiny_folder import _normed
