@@ -48,6 +48,7 @@ class SpeechService:
         self.settings = settings
         self._pool: ModelPool | None = None
         self._lock = threading.Lock()
+        self._kept = contextlib.ExitStack()
 
     def engines(self) -> list[EngineInfo]:
         """What can speak, the built-in one last."""
@@ -148,6 +149,16 @@ class SpeechService:
             if wish and prompt is None and "description" in engine.capabilities.modes:
                 chosen["description"] = wish
             yield engine.session(type(engine).options.model_validate(chosen), prompt)
+
+    def builtin(self, voice: str | None) -> "Engine[Any, Any]":
+        """The built-in engine, or the one that speaks through the model that was trained for a voice; in use for as
+        long as this object is. Raises NotFound (voice), BadInput (the voice has no such model), ModelFileError."""
+        request = SpeechRequest(engine=BUILTIN, voice=voice)
+        found = self._trained(request, self._kept)
+        engine = (found or self._engine(BUILTIN, "", self._kept))[0]
+        if voice is not None and found is None:
+            engine.prompt(None)  # says that it cannot imitate
+        return engine
 
     def _trained(self, request: SpeechRequest, stack: contextlib.ExitStack) -> "Speaker | None":
         """The model of the request's voice that was trained last, where no engine or the built-in one is named: VoxCPM

@@ -12,8 +12,10 @@ import numpy as np
 from core.audio.encode import write_audio
 from core.device import pick
 from core.errors import BadInput
+from core.service.speech import BUILTIN, SpeechService
 from core.speech import registry, sentences
 from core.speech.denoised import denoised
+from core.speech.desk import options_class
 from core.speech.dubbing import Line, Sound, lines_of, placed
 from core.speech.prompt import ReferenceClip, read_clip, roles
 from core.speech.say_options import SayOptions
@@ -58,16 +60,29 @@ class Loaded:
 def load(options: SayOptions, ctx: "JobContext") -> Loaded:
     """The model that the options ask for. Raises BadInput, NotFound, Unavailable, ModelFileError."""
     settings_of(options)
-    folder = registry.find_model(options.engine, ctx.settings, options.model, _voice(options, ctx))
-    ctx.progress(0.0, f"Loading {folder.name}")
+    service = SpeechService(ctx.settings)
     began, device = time.monotonic(), pick(ctx.settings.device)
+    if options.engine == BUILTIN:
+        ctx.progress(0.0, "Loading")
+        return Loaded(service.builtin(options.voice), Path(BUILTIN), device, time.monotonic() - began)
+    folder = _own_model(service, options)
+    folder = folder or registry.find_model(options.engine, ctx.settings, options.model, _voice(options, ctx))
+    ctx.progress(0.0, f"Loading {folder.name}")
     engine = registry.load_engine(options.engine, folder, device)
     return Loaded(engine, folder, device, time.monotonic() - began)
 
 
+def _own_model(service: SpeechService, options: SayOptions) -> Path | None:
+    """The folder that settings.speech_model names, where it is the one that is meant."""
+    if not service.settings.speech_model:
+        return None
+    engine, folder = service.own_model()
+    return folder if options.engine == engine and options.model in ("", folder.name) else None
+
+
 def settings_of(options: SayOptions) -> Any:
     """The engine's settings, with a seed in them. Raises BadInput."""
-    model = registry.options_class(options.engine)
+    model = options_class(options.engine)
     return parse_options(model, {**options.options, **_seed(options)}).seeded()
 
 
@@ -127,7 +142,7 @@ class _Making:
 
     def say(self, session: "Session", line: Line, start: float, end: float) -> None:
         """Say one line; its share of the progress is start..end."""
-        total = len(sentences.split(line.text))
+        total, self.rate_hz = len(sentences.split(line.text)), session.sample_rate_hz
         kept: list[Sound] = []
         number = 0
         # Closed on a cancel too, so that the engine is free at once.
@@ -184,6 +199,10 @@ def _clips(
     options: SayOptions, voice: "Voice | None", engine: "Engine[Any, Any]", mode: str, ctx: "JobContext"
 ) -> tuple[ReferenceClip | None, ReferenceClip | None]:
     """The clip that the speech goes on from, and the one whose voice alone is taken."""
+    if options.engine == BUILTIN:
+        if options.prompt_audio or options.reference_audio:
+            engine.prompt(None)  # says that it cannot imitate
+        return None, None
     rate_hz = engine.capabilities.prompt_rate_hz
     path, text = options.prompt_audio, options.prompt_text
     if path is None and voice is not None:

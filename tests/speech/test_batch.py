@@ -17,6 +17,7 @@ from core.errors import BadInput
 from core.jobs.context import ForegroundContext
 from core.settings import Settings, load_settings
 from core.speech.batch import COLUMNS, read_table, run_say_batch
+from core.speech.say import run_say
 
 CELLS = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufeff"), min_size=1).map(str.strip)
 ROWS = st.fixed_dictionaries({"text": CELLS.filter(bool)}, optional={"name": CELLS, "voice": CELLS})
@@ -116,3 +117,24 @@ def test_a_wrong_row_is_told_before_anything_is_loaded(own: Settings, tmp_path: 
     with pytest.raises(StudioError) as error:
         run_say_batch({"csv": str(table), "out": str(tmp_path / "out"), "model": "/no/model"}, ForegroundContext(own))
     assert said in error.value.message
+
+
+def test_the_built_in_engine_and_the_model_of_the_settings_say_files_too(
+    model: Path, own: Settings, tmp_path: Path, speech: Path
+) -> None:
+    subtitles = tmp_path / "a.srt"
+    subtitles.write_text("1\n00:00:01,000 --> 00:00:02,500\nGood morning.\n", encoding="utf-8")
+    params = {"srt": str(subtitles), "out": str(tmp_path / "a.wav"), "engine": "builtin"}
+    said = run_say({**params, "options": {"speaker": "man"}}, ForegroundContext(own))
+    audio, rate_hz = read_wav(tmp_path / "a.wav")
+    assert (said["sample_rate"], said["engine"]) == (rate_hz, "builtin")
+    assert not audio[: rate_hz - 10].any()
+    assert np.abs(audio[rate_hz:]).max() > 0.05
+    with pytest.raises(BadInput, match="cannot imitate"):
+        run_say({**params, "prompt_audio": str(speech)}, ForegroundContext(own))
+
+    named = own.model_copy(update={"speech_model": str(model)})
+    quick = {"steps": 2, "max_patches": 4, "retries": 0}
+    for name in ("", model.name):  # as the page names it
+        given = {"text": "Hello.", "out": str(tmp_path / "b.wav"), "engine": "voxcpm", "model": name, "options": quick}
+        assert run_say(given, ForegroundContext(named))["model"] == str(model)
