@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.common import UsageError, add_command, given, open_studio, run_job
 from cli.output import table
+from core.errors import BadInput
 
 if TYPE_CHECKING:
     from cli.output import Output
@@ -103,6 +104,8 @@ def _import(studio: "Studio", options: argparse.Namespace, out: "Output") -> dic
             out.line(f"    app.py convert {voice['voice']!r} FILE --model {voice['model']!r}")
     for row in result["installed"]:
         out.line(f"{row['name']} -> {row['what']}")
+    if not result["looked"] and not result["installed"]:
+        raise BadInput("Nothing was imported.", "What stands in the way is said for each file above.", where="paths")
     return result
 
 

@@ -205,7 +205,10 @@ def _flat(data: object, file: Path) -> "dict[str, torch.Tensor]":
 
 
 def _damaged(file: Path, err: Exception) -> ModelFileError:
-    reason = str(err).strip().splitlines()[0][:200] if str(err).strip() else type(err).__name__
+    said = str(err).strip()
+    reason = said.splitlines()[0].split(". ")[0][:120] if said else type(err).__name__
+    if "central directory" in said or isinstance(err, OSError):  # torch's ways to miss the end of a zip archive
+        reason = "its end is missing"
     return ModelFileError(f"{file.name} is damaged or cut short ({reason}).", _GET_AGAIN, where=str(file))
 
 

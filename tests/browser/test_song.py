@@ -87,6 +87,8 @@ def test_the_microphone_comes_back_in_another_voice(page: Any, studio: Served) -
         return push.call(this, data, ...more);
       };
     }""")
+    page.click("#live-expert button >> nth=0")
+    page.fill("#live-crossfade input[type=number]", "80")
     page.click("#live-start")
     page.wait_for_function("() => document.querySelector('#live-told').dataset.state === 'live_running'")
     page.wait_for_function("() => TS.played > 1")

@@ -58,3 +58,12 @@ def test_import_then_info_compress_and_delete(command: Command, tmp_path: Path) 
     command("models", "mix", "小雨", "G_7", code=2)
     listed = json.loads(command("models", "--voice", "小雨", "--json")[0])
     assert sorted(model["name"] for model in listed["trained"]) == ["G_7", "mixed"]
+
+
+def test_an_import_of_nothing_fails_and_says_why(command: Command, tmp_path: Path) -> None:
+    file = write_generator(tmp_path / "G_7.pth", config(speech_encoder="vec256l9"))
+    file.write_bytes(file.read_bytes()[:5000])
+    told, error = command("models", "import", str(file), code=1)
+    assert "G_7.pth is damaged or cut short (its end is missing)." in told
+    assert "Nothing was imported" in error
+    command("models", "import", str(file), "--look")

@@ -70,6 +70,7 @@
     mine.node.port.postMessage({ ahead: Math.round(context.sampleRate * mine.aheadMs / 1000) });
     mine.node.port.onmessage = ({ data }) => {
       if (data.gaps) mine.gaps = data.gaps;
+      else if (data.waiting !== undefined) mine.aheadMs = (1000 * data.waiting) / context.sampleRate;
       else if (now === mine && mine.socket.readyState === WebSocket.OPEN) mine.socket.send(data.sound.buffer);
     };
     context.createMediaStreamSource(mine.media).connect(mine.node).connect(context.destination);

@@ -6,6 +6,13 @@ class Live extends AudioWorkletProcessor {
     [this.ahead, this.started, this.gaps] = [0, false, 0];
     this.port.onmessage = ({ data }) => {
       if (data.ahead !== undefined) { this.ahead = data.ahead; return; }
+      // What piled up over a stall is left out, or everything would stay late for good.
+      if (this.waiting > this.ahead + data.sound.length)
+        while (this.queue.length && this.waiting > this.ahead) {
+          this.waiting -= this.queue.shift().length - this.at;
+          this.at = 0;
+        }
+      this.port.postMessage({ waiting: this.waiting });
       this.queue.push(data.sound);
       this.waiting += data.sound.length;
     };
