@@ -43,6 +43,11 @@ class Decoding:
         self.ended = False
         self._steps = self._run()
 
+    @property
+    def memory_bytes(self) -> int:
+        """What its cache holds."""
+        return self._cache.memory_bytes
+
     def feed(self, ids: Sequence[int]) -> None:
         """More text to say."""
         if self._closed:

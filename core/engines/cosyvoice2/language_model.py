@@ -1,8 +1,7 @@
 """Text to speech tokens: Qwen2's trunk with tables and a head for speech. Tensor names are those of `llm.pt`.
 
-The trunk is called without the head for text, which the released file carries and nothing uses, and without an
-attention mask: with one sequence and a cache there is nothing to mask, and transformers 4.53 and later take a mask of
-the wrong length for a statement about the cache.
+The trunk is run without the head for text, which the released file carries and nothing uses, and by a pass of our own
+over the library's layers (`trunk`).
 """
 
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from core.engines.cosyvoice2.config import LanguageModelConfig
+from core.engines.cosyvoice2.trunk import TokenCache, through
 
 if TYPE_CHECKING:
-    from transformers import DynamicCache, Qwen2Config
+    from transformers import Qwen2Config, Qwen2Model
 
 # In the released file and not used: the head for text, tied to the embedding.
 UNUSED = ("llm.model.lm_head.weight",)
@@ -59,7 +59,7 @@ class LanguageModel(nn.Module):
         )
 
     @property
-    def trunk(self) -> nn.Module:
+    def trunk(self) -> "Qwen2Model":
         """The Qwen2 model without a head."""
         return self.llm.model.model  # type: ignore[return-value]
 
@@ -73,11 +73,9 @@ class LanguageModel(nn.Module):
         """Where the weights lie."""
         return self.llm_decoder.weight.device
 
-    def cache(self) -> "DynamicCache":
+    def cache(self) -> TokenCache:
         """An empty cache for one request."""
-        from transformers import DynamicCache
-
-        return DynamicCache()
+        return TokenCache()
 
     def text(self, ids: list[int]) -> Tensor:
         """Embeddings [1, n, dim] of text tokens."""
@@ -104,7 +102,6 @@ class LanguageModel(nn.Module):
         return torch.tensor([ids], dtype=torch.long, device=self.device)
 
     @torch.inference_mode()
-    def forward(self, embeddings: Tensor, cache: "DynamicCache") -> Tensor:
+    def forward(self, embeddings: Tensor, cache: TokenCache) -> Tensor:
         """Logits [V] after the last of `embeddings` [1, n, dim], which follow what `cache` holds."""
-        hidden = self.trunk(inputs_embeds=embeddings, past_key_values=cache, use_cache=True).last_hidden_state
-        return self.llm_decoder(hidden[0, -1])
+        return self.llm_decoder(through(self.trunk, embeddings, cache)[0, -1])

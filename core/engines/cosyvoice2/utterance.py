@@ -49,8 +49,8 @@ class Utterance:
 
     @property
     def memory_bytes(self) -> int:
-        """What the flow remembers, by far the most."""
-        return self._flow.size_bytes()
+        """What the flow remembers, by far the most, and the language model."""
+        return self._flow.size_bytes() + self._decoding.memory_bytes
 
     def feed(self, ids: list[int]) -> None:
         """More text."""
