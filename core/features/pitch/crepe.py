@@ -12,7 +12,7 @@ from core.features.pitch.base import ANALYSIS_HZ, PitchPredictor
 from core.features.pitch.crepe_fourier import FourierCrepe
 
 _WINDOW_SAMPLES = 1024
-_BATCH = 64
+_BATCH = {"cpu": 64, "cuda": 512}  # windows at once; 512 take half a gigabyte in the full network
 _N_BINS = 360
 _CENTS_PER_BIN = 20.0
 _FIRST_CENTS = 1997.3794084376191  # of bin 0, above 10 Hz: CREPE's own scale
@@ -52,8 +52,9 @@ class CrepePitch(PitchPredictor):
         self._bins = slice(max(0, int(edges[0])), min(_N_BINS, int(np.ceil(edges[1])) + 1))
 
     def _track(self, wav16k: NDArray[np.float32], at_s: NDArray[np.float64]) -> NDArray[np.float32]:
+        size = _BATCH.get(self._device.type, _BATCH["cpu"])
         salience = np.concatenate(
-            [self._salience(wav16k, at_s[i : i + _BATCH]) for i in range(0, at_s.size, _BATCH)]
+            [self._salience(wav16k, at_s[i : i + size]) for i in range(0, at_s.size, size)]
         )  # [T, bins]
         path = _smoothest_path(salience)
         confidence = _median3(np.take_along_axis(salience, path[:, None], 1)[:, 0])

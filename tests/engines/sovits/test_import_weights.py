@@ -16,6 +16,7 @@ from core.engines.sovits.import_look import look
 from core.features import encoders, pitch
 from core.jobs.context import ForegroundContext
 from core.models import catalogue
+from core.models.safe_load import load_checkpoint
 from core.nn.rmvpe import N_BINS, Rmvpe, cents_to_hz
 from core.settings import Settings, load_settings
 from tests.engines.sovits.upstream_folder import write_contentvec
@@ -95,7 +96,7 @@ def test_every_content_encoder_hears_after_its_import(
 
 def test_hubert_base_of_rvc_is_a_contentvec(settings: Settings, tmp_path: Path) -> None:
     """The same network under the name that RVC gives it, in half precision."""
-    data = torch.load(write_contentvec(tmp_path / "x" / "checkpoint_best_legacy_500.pt"), weights_only=False)
+    data = load_checkpoint(write_contentvec(tmp_path / "x" / "checkpoint_best_legacy_500.pt"))
     torch.save({"model": {name: x.half() for name, x in data["model"].items()}}, tmp_path / "hubert_base.pt")
     (told,) = do_import(settings, tmp_path / "hubert_base.pt")["installed"]
     assert told["what"].startswith("contentvec: ")
@@ -158,14 +159,15 @@ def test_a_hostile_or_broken_rmvpe_is_refused_and_nothing_stays(
     settings: Settings, tmp_path: Path, rmvpe: dict[str, torch.Tensor], kind: str
 ) -> None:
     file, mark = tmp_path / "rmvpe.pt", tmp_path / "mark"
+    small = {name: x for name, x in rmvpe.items() if x.numel() < 1000}  # it is known by its names
     if kind == "shape":
-        torch.save({**rmvpe, "cnn.bias": torch.zeros(4)}, file)
+        torch.save({**small, "cnn.bias": torch.zeros(4)}, file)
     elif kind == "nan":
-        torch.save({**rmvpe, "cnn.bias": torch.full((3,), torch.nan)}, file)
+        torch.save({**small, "cnn.bias": torch.full((3,), torch.nan)}, file)
     elif kind == "code":
-        torch.save({"cnn.bias": rmvpe["cnn.bias"], "x": Hostile(mark)}, file)
+        torch.save({**small, "x": Hostile(mark)}, file)
     else:
-        torch.save(rmvpe, file)
+        torch.save(small, file)
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     result = do_import(settings, file)
     (told,) = result["files"]
