@@ -97,10 +97,11 @@ def roles(clip: ReferenceClip, mode: str, alone: bool) -> tuple[ReferenceClip | 
 def _wrong_words(text: str, duration_s: float) -> list[str]:
     """Whether nobody could say this in that time."""
     slow, fast = (rate * duration_s for rate in _LETTERS_A_SECOND)
-    if not text or slow <= weight(text) <= fast:
-        return []
-    what = "few" if weight(text) < slow else "many"
-    return [f"Its words are too {what} for {duration_s:.1f} s: check that they are what is said in it."]
+    if text and weight(text) < slow:
+        return [f"Its words are too few for {duration_s:.1f} s: check that they are what is said in it."]
+    if weight(text) > fast:
+        return [f"Its words are too many for {duration_s:.1f} s: check that they are what is said in it."]
+    return []
 
 
 def file_sha256(path: str | Path) -> str:

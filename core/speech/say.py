@@ -101,8 +101,7 @@ def say_one(loaded: Loaded, options: SayOptions, ctx: "JobContext") -> dict[str,
     for number, line in enumerate(lines):
         session = engine.session(settings.model_copy(update={"seed": settings.seed + number}), prompt)
         made.say(session, line, number / len(lines), (number + 1) / len(lines))
-        prefix = f"Cue {number + 1}: " if options.srt else ""
-        warnings += [prefix + words for words in session.warnings]
+        warnings += [f"Cue {number + 1}: {words}" if options.srt else words for words in session.warnings]
     audio = made.parts[0] if not options.srt else placed(lines, made.parts, made.rate_hz, options.max_speed, warnings)
     worked_s = time.monotonic() - began
     ctx.check()

@@ -18,7 +18,7 @@ from ui.sentences import PREFIX, patterns, said
 from ui.texts import load_table, texts
 
 ZH = texts("zh")
-SPEAKERS = ("core/training", "core/engines/sovits", "core/engines/voxcpm")
+SPEAKERS = ("core/speech", "core/training", "core/engines/sovits", "core/engines/voxcpm")
 
 
 def chinese(text: str) -> bool:

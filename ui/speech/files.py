@@ -11,6 +11,7 @@ import gradio as gr
 from core.errors import BadInput
 from core.paths import safe_name, unique_path
 from ui.controls import Context, Part, Scene, esc, file_url, html_part, job_actions, job_key, job_panel, number
+from ui.sentences import said as in_words
 
 if TYPE_CHECKING:
     from core.jobs.model import Job
@@ -23,6 +24,7 @@ def build(ctx: Context, inputs: list[Any], chosen: Callable[..., dict[str, Any]]
     """Draw it. ``chosen(*inputs)`` gives what the page's controls say, as params of the job "say"."""
     t = ctx.t
     with gr.Accordion(t("speech.files"), open=False, elem_id="speech-files"):
+        gr.HTML(f'<p class="ts-muted">{esc(t("speech.drop_file"))}</p>', apply_default_css=False, js_on_load=None)
         with gr.Row(elem_classes="ts-tight"):
             drop = gr.File(file_count="single", height=76, elem_id="speech-file", elem_classes="ts-drop",
                            show_label=False, label=t("speech.drop_file"), file_types=list(KINDS))
@@ -80,4 +82,5 @@ def _made(ctx: Context, job: "Job | None") -> str:
                      f'<span class="ts-grow ts-ell">{esc(row.get("text") or name)}</span>'
                      f'<span class="ts-muted">{number(row.get("seconds"))} s</span>'
                      f'<a class="ts-link" href="{url}" download>{esc(ctx.t("speech.download"))}</a></li>')
+        lines += [f'<li class="ts-muted">{esc(in_words(ctx.t, words))}</li>' for words in row.get("warnings", ())]
     return f'<ul class="ts-takes">{"".join(lines)}</ul>'

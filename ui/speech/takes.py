@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ui.controls import esc, file_url, number, when
+from ui.sentences import said as in_words
 from ui.texts import Texts
 
 if TYPE_CHECKING:
@@ -57,5 +58,5 @@ def _sentences(t: Texts, take: "Take") -> str:
         length = number((part.end - part.start) / take.sample_rate_hz)
         chips += (f'<li><span>{esc(part.text)}</span> <span class="ts-muted">{length} s</span>'
                   f"{_button(t, 'mend', take.id, n)}</li>")
-    warnings = "".join(f'<p class="ts-muted">{esc(words)}</p>' for words in take.warnings)
+    warnings = "".join(f'<p class="ts-muted">{esc(in_words(t, words))}</p>' for words in take.warnings)
     return f'<ol class="ts-parts">{chips}</ol>{warnings}'

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from core.speech.takes import Part, Take, TakeStore
+from ui.sentences import said
 from ui.speech.takes import takes_html
 from ui.texts import texts
 
@@ -30,3 +31,16 @@ def test_rows_and_sentences(tmp_path: Path) -> None:
     assert 'data-sentence="1"' in opened
     assert "1.5 s" in opened
     assert "too &lt;long&gt;" in opened
+
+
+def test_what_is_told_of_files_speaks_chinese() -> None:
+    t = texts("zh")
+    told = [
+        "It is 2.1 s long; 3 s or more give a closer likeness.",
+        "It is noisy (9 dB above the noise); the noise is imitated too.",
+        "Its words are too few for 5.2 s: check that they are what is said in it.",
+        "Cue 3 starts 1.2 s late: what is said before it is too long.",
+        "Cue 2: Sentence 1 did not come to an end by itself: Good night.",
+    ]
+    for sentence in told:
+        assert any("\u4e00" <= char <= "\u9fff" for char in said(t, sentence)), sentence
