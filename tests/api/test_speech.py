@@ -168,15 +168,19 @@ def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     studio.close()
 
 
+def wait_for(url: str, active: int, queued: int) -> None:
+    deadline = time.monotonic() + 60
+    while (speaking := httpx.get(url + "/api/gpu/status", timeout=30).json()["speech"]) != {
+        "active": active, "queued": queued, "limit": 1}:  # fmt: skip
+        assert time.monotonic() < deadline, speaking
+        time.sleep(0.05)
+
+
 def test_the_queue_is_bounded_and_a_client_that_goes_makes_room(tight: str) -> None:
     long = {"text": "A long tale. " * 1500, "chunk_format": "pcm"}
 
     def until(active: int, queued: int) -> None:
-        deadline = time.monotonic() + 60
-        while (speaking := httpx.get(tight + "/api/gpu/status", timeout=30).json()["speech"]) != {
-            "active": active, "queued": queued, "limit": 1}:  # fmt: skip
-            assert time.monotonic() < deadline, speaking
-            time.sleep(0.05)
+        wait_for(tight, active, queued)
 
     with httpx.stream("POST", tight + "/api/tts/stream", data=long, timeout=60) as first:
         pieces = first.iter_bytes()  # kept: one that is let go closes the connection
@@ -195,6 +199,16 @@ def test_the_queue_is_bounded_and_a_client_that_goes_makes_room(tight: str) -> N
     second.join(120)  # the first client went away in the middle: its turn went to the second
     assert codes == [200]
     until(0, 0)
+
+
+def test_who_leaves_in_the_middle_of_events_makes_room_too(tight: str) -> None:
+    asked = {"model": "builtin", "voice": "nova", "input": "A long tale. " * 1500, "stream_format": "sse",
+             "response_format": "pcm"}  # fmt: skip
+    with httpx.stream("POST", tight + "/v1/audio/speech", json=asked, timeout=60) as answer:
+        pieces = answer.iter_lines()
+        assert next(pieces).startswith("data: ")
+        wait_for(tight, 1, 0)
+    wait_for(tight, 0, 0)
 
 
 def test_a_deadline_ends_a_request(tight: str) -> None:
