@@ -7,6 +7,7 @@ from fastapi import APIRouter, UploadFile
 from fastapi.responses import FileResponse
 
 from api.documented import DocumentedRoute, responses
+from api.downloads import download
 from api.uploads import ONE_FILE, on_disk
 from core.service import status
 from core.service.models import (
@@ -82,7 +83,7 @@ def _characters(routes: APIRouter, studio: "Studio") -> None:
     def download_character_file(name: str, filename: str) -> FileResponse:
         """A recording, clip, transcript, model file or spoken result, by its name or its path in the character."""
         path = desk.download(name, filename)
-        return FileResponse(path, filename=path.name)
+        return download(path)
 
 
 def _audio(routes: APIRouter, studio: "Studio") -> None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Request, UploadFile
 from fastapi.responses import FileResponse
 
 from api.documented import DocumentedRoute, responses
+from api.downloads import download
 from api.job_results import finished
 from api.uploads import ONE_FILE, on_disk
 from core.paths import unique_path
@@ -47,6 +48,6 @@ def router(studio: "Studio") -> APIRouter:
             }
             result = await finished(studio, request, "convert", params)
         out = Path(result["output"])
-        return FileResponse(out, filename=out.name, headers={"X-Job-Id": str(result["job_id"])})
+        return download(out, headers={"X-Job-Id": str(result["job_id"])})
 
     return routes

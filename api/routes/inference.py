@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
 from api.documented import DocumentedRoute, responses
+from api.downloads import download
 from core.service.models import InferenceInfo, InferenceRequest
 
 if TYPE_CHECKING:
@@ -47,6 +48,6 @@ def router(studio: "Studio") -> APIRouter:
     def download_inference(inference_id: str) -> FileResponse:
         """The spoken wav; 400 until it is completed."""
         path, name = desk.result(inference_id)
-        return FileResponse(path, filename=name, media_type="audio/wav")
+        return download(path, name, "audio/wav")
 
     return routes

@@ -3,8 +3,10 @@
 import json
 import threading
 from dataclasses import replace
+from email.message import Message
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.downloads import download
 from core.audio.encode import write_audio
 from core.audio.synthetic import WOMAN, recording
 from core.dataset.clips import ClipTable
@@ -290,6 +293,19 @@ def test_downloads_are_of_the_character_alone(client: TestClient, speech: Path, 
     assert client.get(f"{API}/bob/download/{filename}").status_code == 404
 
 
+@pytest.mark.parametrize(("said", "plain"), [("woman.wav", "woman.wav"), ("语音 1.wav", "__ 1.wav")])
+def test_a_download_has_its_name_for_every_client(client: TestClient, speech: Path, said: str, plain: str) -> None:
+    make(client, "bob")
+    kept = upload(client, "bob", speech, said)
+    saved = Message()
+    saved["Content-Disposition"] = client.get(f"{API}/bob/download/{quote(kept)}").headers["content-disposition"]
+    assert f'filename="{plain}"' in str(saved["Content-Disposition"])
+    assert saved.get_filename() in (kept, plain)
+    assert unquote(str(saved["Content-Disposition"]).rpartition("''")[2]) == kept
+    odd = download(speech, 'a "b"\r\nX: %41.wav').headers["content-disposition"]
+    assert odd.startswith("attachment; filename=\"a _b___X: _41.wav\"; filename*=utf-8''a%20%22b%22%0D%0AX")
+
+
 def test_no_path_of_the_server_is_shown(client: TestClient, studio: Studio, speech: Path) -> None:
     make(client, "bob")
     upload(client, "bob", speech)
@@ -383,8 +399,6 @@ def test_a_body_beyond_the_bound_is_cut(workspace: Path) -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=40))
 def test_any_text_as_a_name_is_answered(client: TestClient, name: str) -> None:
-    from urllib.parse import quote
-
     path = quote(name.encode("utf-8", "surrogatepass"), safe="")
     assert client.get(f"{API}/{path}/audio/status").status_code in (404, 405)
     assert client.post(f"{API}/{path}/audio/process").status_code in (404, 405)
