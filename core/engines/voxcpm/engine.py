@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.engines.voxcpm import graphs
 from core.engines.voxcpm.adapters import Adapter, Adapters, base_of, is_lora
 from core.engines.voxcpm.decoder import StreamingDecoder
 from core.engines.voxcpm.generation import Generation, latents_of
@@ -33,10 +34,12 @@ _WINDOW_PATCHES = 8  # decoded at once when nobody waits for the first sound
 def load(folder: Path, device: str = "cpu") -> "VoxEngine":
     """Load a model folder, or the folder of a LoRA with the model that it names. Raises ModelFileError, Unavailable,
     BadInput (GPU memory)."""
-    if not is_lora(folder):
-        return VoxEngine(load_network(folder, device))
-    engine = VoxEngine(load_network(base_of(folder), device), lora=folder)
-    engine.session(VoxOptions())  # says at once what does not fit
+    lora = folder if is_lora(folder) else None
+    engine = VoxEngine(load_network(base_of(folder) if lora else folder, device), lora=lora)
+    if lora is not None:
+        engine.session(VoxOptions())  # says at once what does not fit
+    if engine.net.device.type == "cuda":
+        graphs.install(engine.net.model, engine.adapters)
     return engine
 
 
@@ -52,7 +55,7 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
         self._lora = lora
         self._turn = threading.Lock()
         self.sessions = RunningSessions()
-        self._adapters = Adapters()
+        self.adapters = Adapters()
 
     @property
     def net(self) -> Network:
@@ -80,7 +83,7 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
         """Weights and what the running sessions remember; 0 after `unload`."""
         if self._net is None:
             return 0
-        return self._net.memory_bytes + self._adapters.memory_bytes + self.sessions.memory_bytes
+        return self._net.memory_bytes + self.adapters.memory_bytes + self.sessions.memory_bytes
 
     def prompt(
         self, clip: ReferenceClip | None, reference: ReferenceClip | None = None, cache: Path | None = None
@@ -122,7 +125,7 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
         lora = Path(options.lora).expanduser() if options.lora else self._lora
         if lora is not None:
             with self.turn():
-                adapter = self._adapters.load(self.net, lora)
+                adapter = self.adapters.load(self.net, lora)
         return VoxSession(self, options.seeded(), prompt, adapter)
 
     def unload(self) -> None:
@@ -130,14 +133,14 @@ class VoxEngine(Engine[VoxOptions, VoxPrompt]):
         self.sessions.release(self._free)
 
     def _free(self) -> None:
-        self._net, self._adapters = None, Adapters()
+        self._net, self.adapters = None, Adapters()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     @contextlib.contextmanager
     def turn(self, adapter: Adapter | None = None) -> Iterator[None]:
         """The model for one step of one session, with the session's LoRA."""
-        with self._turn, self._adapters.on(adapter):
+        with self._turn, self.adapters.on(adapter):
             try:
                 yield
             except torch.OutOfMemoryError as err:
