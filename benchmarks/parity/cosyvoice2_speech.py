@@ -198,7 +198,7 @@ def _meant(
 def _corrected(name: str, speech: _Speech, theirs: _Run, ours: _Run) -> Quantity:
     """Ours are upstream's tokens up to the first call that a known bug of upstream's changes; if none does, all are.
 
-    Known: the last token fed twice when text ends after a whole block (one position more), the rest of the prompt's
+    Known: what was fed last, fed twice when text ends after a whole block (mostly one token); the rest of the prompt's
     speech dropped when text ends early, five of text skipped after a prompt of whole blocks; and, before the least
     length, stops other than the end of speech (upstream bans that alone). And its streams have no greatest length.
     """
@@ -221,9 +221,13 @@ def _corrected(name: str, speech: _Speech, theirs: _Run, ours: _Run) -> Quantity
     more, (n_text, n_speech) = ours.fed[part][0] - theirs.fed[part][0], speech.model.config.mix_ratio
     blocks = min(len(speech.prompt_speech) // n_speech, len(speech.prompt_text + speech.text) // n_text)
     rest = len(speech.prompt_speech) - n_speech * blocks
-    why = {rest: f"prompt speech that upstream drops: {rest} tokens", -1: "a token that upstream feeds twice"}
-    if rest > 0:
-        why[rest - 1] = f"{rest} tokens of prompt speech that upstream drops, and one that it feeds twice"
+    again = theirs.fed[part - 1][0] if part else 0
+    why = {
+        rest: f"prompt speech that upstream drops: {rest} tokens",
+        -again: "the last call, which upstream feeds twice",
+    }
+    if rest and again:
+        why[rest - again] = f"{rest} tokens of prompt speech that upstream drops, and the last call fed twice"
     if speech.prompt_speech and len(speech.prompt_speech) % n_speech == 0:
         why |= {n_text: "text that upstream skips after a prompt of whole blocks"}
     why.pop(0, None)

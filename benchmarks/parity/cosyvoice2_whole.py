@@ -8,7 +8,6 @@ passes that is not reproduced to the tolerance.
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.parity.base import AUDIO, Sheet, compare
+from benchmarks.parity.cosyvoice2_inputs import MELS, Said, flat, inputs_of, like, numbers_of, rows, series_of, words_of
 from benchmarks.parity.cosyvoice2_sessions import (
     FIRST_HOP,
     HELD_FRAMES,
@@ -31,7 +31,6 @@ from core.engines.cosyvoice2.flow import Flow, Prompt
 from core.engines.cosyvoice2.hift import Hift
 from core.engines.cosyvoice2.streaming import Grid
 
-_MELS, _SPEAKER = 80, 192
 _STREAM = re.compile(r"stream(?:ing)?_?([01])")
 _SPEEDS = (1.0, 1.25, 0.8, 1.5, 0.5, 2.0)
 # Tried when no seed that a case names gives its noise.
@@ -40,96 +39,12 @@ _COMMON_SEEDS = (*range(128), 1234, 4321, 1986, 2024, 2025, 2026, 999, 1000, 313
 Try = tuple[str, Tensor]  # how it was made, and what
 
 
-def numbers_of(info: Any, word: str) -> list[float]:
-    """Numbers that the case's description gives under a key with that word, or in a text after it; in order."""
-    found: list[float] = []
-
-    def walk(value: Any, under: bool) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(inner, under or word in str(key).lower())
-        elif isinstance(value, list):
-            for inner in value:
-                walk(inner, under)
-        elif isinstance(value, str):
-            found.extend(float(n) for n in re.findall(rf"{word}\D{{0,12}}?(\d+(?:\.\d+)?)", value.lower()))
-        elif under and isinstance(value, int | float) and not isinstance(value, bool):
-            found.append(value)
-
-    walk(info, False)
-    return list(dict.fromkeys(found))
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a whole flow is given, and the words of the names that it came under."""
-
-    tokens: Tensor
-    prompt: Prompt
-    words: frozenset[str]
-
-
-def _words(*names: str) -> frozenset[str]:
-    return frozenset(word for name in names for word in re.split(r"[._\W]+", name.lower()) if word)
-
-
-def _rows(value: Tensor) -> Tensor:
-    """A mel of either order as [1, 80, T]."""
-    mel = value.reshape(-1, *value.shape[-2:])
-    return mel if mel.shape[1] == _MELS else mel.transpose(1, 2)
-
-
-def inputs_of(sheet: Sheet, info: Any) -> list[Said]:
-    """Every utterance that the case speaks of: integers are tokens, a row of the speaker's length is one.
-
-    A prompt's mel is called so, or has its frames in rows as upstream takes it. Where a case has several of a kind,
-    all combinations whose prompt's mel is as long as its tokens say.
-    """
-    none = torch.empty(1, 0, dtype=torch.long)
-    tokens: dict[str, Tensor] = {}
-    prompts, mels, speakers = {"": none}, {"": torch.empty(1, _MELS, 0)}, {"": torch.zeros(1, _SPEAKER)}
-    lists = {f"{name}": torch.tensor([value]) for name, value in _lists(info) if "token" in name or "prompt" in name}
-    for name, value in [*((name, sheet.values[name]) for name in sheet.left()), *lists.items()]:
-        if not value.is_floating_point():
-            if name in sheet:
-                sheet.ignore(name)
-            if value.numel() > 1 or (value.dim() and "len" not in name):
-                (prompts if "prompt" in name else tokens)[name] = value.reshape(1, -1).long()
-        elif value.numel() == _SPEAKER and value.shape[-1] == _SPEAKER:
-            speakers[name] = sheet.given(name).reshape(1, -1)
-        elif _is_prompt_mel(name, value):
-            mels[name] = _rows(sheet.given(name))
-    found = []
-    for (t, token), (p, prompt), (m, mel), (s, speaker) in itertools.product(
-        tokens.items(), prompts.items(), mels.items(), speakers.items()
-    ):
-        if mel.shape[2] == 2 * prompt.shape[1] or (len(prompts) == 1 and len(mels) == 1):
-            found.append(Said(token, Prompt(prompt, mel, speaker), _words(t, p, m, s)))
-    # Whoever gives a prompt or a speaker means it to be used, unless a name says otherwise.
-    return sorted(found, key=lambda said: (-said.prompt.tokens.shape[1], -float(said.prompt.embedding.abs().sum())))
-
-
-def _lists(info: Any) -> Iterator[tuple[str, list[int]]]:
-    if isinstance(info, dict):
-        for name, value in info.items():
-            if isinstance(value, list) and value and all(isinstance(item, int) for item in value):
-                yield str(name), value
-            else:
-                for inner, found in _lists(value):
-                    yield f"{name}.{inner}", found
-
-
-def _is_prompt_mel(name: str, value: Tensor) -> bool:
-    if value.dim() < 2 or _MELS not in value.shape[-2:]:
-        return False
-    return bool(re.search("prompt|ref_|cond_feat", name)) or (value.shape[-1] == _MELS and name.endswith("feat"))
-
-
 class Whole:
     """The comparisons of one case."""
 
     def __init__(self, sheet: Sheet, info: Any, flow: Callable[[], Flow], hift: Callable[[], Hift]) -> None:
         self.sheet, self.info, self._flow, self._hift = sheet, info, flow, hift
+        self._searches = True  # seeds that no one names: once
         self._states: list[tuple[str, Tensor]] = []  # of the random generator, after each sound that was found
 
     @cached_property
@@ -157,7 +72,7 @@ class Whole:
 
     def nearest_said(self, name: str) -> list[Said]:
         """Those whose names share most words with a value's come first."""
-        return sorted(self.said, key=lambda said: -len(said.words & _words(name)))
+        return sorted(self.said, key=lambda said: -len(said.words & words_of(name)))
 
     @cached_property
     def named(self) -> list[int]:
@@ -176,19 +91,20 @@ class Whole:
         said = self.said  # takes the inputs, so that only outputs are left
         self._given_sources()
         sounds = []
-        for names in _series(self.sheet.left()):
+        for names in series_of(self.sheet.left()):
             value = self.sheet.values[names[0]]
             if "f0" in names[0]:
                 self._settle(names, ((note, self.hift.pitch(mel)[: value.numel()]) for note, mel in self._mels_given()))
-            elif value.numel() == _MELS and said:
+            elif value.numel() == MELS and said:
                 self._settle(names, ((f"{i}", self.flow.speaker(s.prompt.embedding)) for i, s in enumerate(said)))
-            elif value.dim() >= 2 and _MELS in value.shape[-2:]:
+            elif value.dim() >= 2 and MELS in value.shape[-2:]:
                 if said:
                     self._mels(names)
             elif value.numel() >= 480 and value.shape[-1] % 480 == 0:
                 sounds.append(names)
         while sounds:  # noise goes on from one sound to the next where a case was seeded once
             left = [names for names in sounds if not self._sound(names)]
+            self._searches = False
             if len(left) == len(sounds) or not self._states:
                 break
             sounds = left
@@ -198,29 +114,29 @@ class Whole:
     def _settle(self, names: list[str], tries: Iterator[Try], tolerance: float = AUDIO) -> bool:
         """Compare the values of a series, end to end, with the first that is near enough, or with the nearest."""
         theirs = [self.sheet.values[name] for name in names]
-        joined = torch.cat([_flat(value) for value in theirs], dim=-1)
+        joined = torch.cat([flat(value) for value in theirs], dim=-1)
         best: tuple[float, str, Tensor] | None = None
         for note, ours in tries:
             if ours.numel() != joined.numel():
                 continue
-            gap = compare("", _flat(ours).reshape(joined.shape), joined, tolerance).difference
+            gap = compare("", flat(ours).reshape(joined.shape), joined, tolerance).difference
             if best is None or gap < best[0]:
-                best = gap, note, _flat(ours).reshape(joined.shape)
+                best = gap, note, flat(ours).reshape(joined.shape)
             if gap <= tolerance:
                 break
         if best is None:
             return False
         for name, value, part in zip(
-            names, theirs, best[2].split([_flat(v).shape[-1] for v in theirs], dim=-1), strict=True
+            names, theirs, best[2].split([flat(v).shape[-1] for v in theirs], dim=-1), strict=True
         ):
-            ours = part if _flat(value).shape == value.shape or value.dim() < 2 else _like(part, value)
+            ours = part if flat(value).shape == value.shape or value.dim() < 2 else like(part, value)
             self.sheet.check(name, ours, tolerance, note=best[1])
         return best[0] <= tolerance
 
     # Mels
 
     def _mels(self, names: list[str]) -> None:
-        lengths = [_flat(self.sheet.values[name]).shape[-1] for name in names]
+        lengths = [flat(self.sheet.values[name]).shape[-1] for name in names]
         mode = _STREAM.search(names[0])
         modes = [bool(int(mode[1]))] if mode else [False, True]
         if not mode and re.search("stream|chunk|block", names[0]) and "non" not in names[0]:
@@ -236,7 +152,7 @@ class Whole:
 
     def _is_fed(self, names: list[str]) -> bool:
         """Whether a mel that no flow gives is what a vocoder was given: of a length of its own, or called so."""
-        n_frames = _rows(self.sheet.values[names[0]]).shape[2]
+        n_frames = rows(self.sheet.values[names[0]]).shape[2]
         spoken = {n for said in self.said for t in [said.tokens.shape[1]] for n in (2 * t, 2 * (t - 3))}
         heard = [x for x in self.sheet.values.values() if x.is_floating_point() and x.numel() and x.numel() % 480 == 0]
         plain = re.search(r"(^|[._])(mel|mel_in|in_mel|hift_mel|voc(oder)?_mel|speech_feat)$", names[0])
@@ -286,8 +202,8 @@ class Whole:
 
     def _mels_given(self) -> Iterator[Try]:
         for name, value in self.sheet.values.items():
-            if value.is_floating_point() and value.dim() >= 2 and _MELS in value.shape[-2:] and value.numel() > _MELS:
-                yield f"of {name}", _rows(value)
+            if value.is_floating_point() and value.dim() >= 2 and MELS in value.shape[-2:] and value.numel() > MELS:
+                yield f"of {name}", rows(value)
 
     def _given_sources(self) -> None:
         """Excitations: compared where the case names the seed of their noise, and always taken as what is decoded."""
@@ -412,46 +328,14 @@ class Whole:
                 torch.set_rng_state(state)
                 yield f"{note}, noise after {origin}", self._voiced(parts, None)[..., : len(joined)]
             start_of = (parts[0].shape[2], n_sure, float(parts[0].sum()))
-            if start_of in tried:
+            if start_of in tried or not self._searches:
                 continue
             tried.add(start_of)
-            for seed in dict.fromkeys([*self.named, *_COMMON_SEEDS]):
+            for seed in list(dict.fromkeys([*self.named, *_COMMON_SEEDS])):
                 start = self._voiced(first, seed).flatten()
                 # Later frames of a chunk see its end, so a little less is compared.
                 n = min(len(joined), max(480, n_sure - 2 * HELD_FRAMES * self.hift.config.hop))
                 if compare("", start[:n], joined[:n], AUDIO).passed:
+                    self.named.append(seed)
                     for each in ("once", "anew", "counted"):
                         yield f"{note}, seed {seed} {each}", self._voiced(parts, seed, each)[..., : len(joined)]
-
-
-def _series(names: list[str]) -> list[list[str]]:
-    """Names that differ in their last number only, counted from 0 or 1, belong together."""
-    groups: dict[str, list[tuple[int, str]]] = {}
-    for name in names:
-        match = re.fullmatch(r"(.*?)(\d+)(\D*)", name)
-        counted = match and re.search(r"(chunk|part|piece|yield|out|wav|audio|speech|mel|_|\.)_?$", match[1])
-        key = f"{match[1]}#{match[3]}" if match and counted and "stream" not in match[1][-7:] else name
-        groups.setdefault(key, []).append((int(match[2]) if match else 0, name))
-    series = []
-    for members in groups.values():
-        members.sort()
-        numbers = [number for number, _ in members]
-        if len(members) > 1 and numbers[0] in (0, 1) and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
-            series.append([name for _, name in members])
-        else:
-            series += [[name] for _, name in members]
-    return series
-
-
-def _flat(value: Tensor) -> Tensor:
-    """A mel as [80, T], any other value as a row."""
-    if value.dim() >= 2 and _MELS in value.shape[-2:]:
-        return _rows(value)[0]
-    return value.flatten()
-
-
-def _like(part: Tensor, value: Tensor) -> Tensor:
-    """A flat part in the order of a value."""
-    if part.dim() == 2 and value.shape[-1] == _MELS and value.shape[-2] != _MELS:
-        part = part.T
-    return part.reshape(value.shape)

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,26 @@ from safetensors.torch import load_file, save_file
 
 from benchmarks.parity import discriminator, markdown, run
 from benchmarks.parity.base import Sheet, compare
-from benchmarks.parity.recipe import fill, rng
+from benchmarks.parity.cosyvoice2_sessions import (
+    UpstreamVocoder,
+    at_speed,
+    schedule,
+    upstream_chunks,
+    upstream_source,
+)
+from benchmarks.parity.cosyvoice2_speech import _corrected, _listed, _Speech
+from benchmarks.parity.recipe import fill, inputs, rng, speaker_weights
+from core.engines.cosyvoice2.decoding import Interleaved
+from core.engines.cosyvoice2.flow import Flow, Prompt
+from core.engines.cosyvoice2.hift import Hift
+from core.engines.cosyvoice2.language_model import LanguageModel
 from core.engines.sovits.losses import adversarial_loss, discriminator_loss, feature_loss
 from core.engines.sovits.model import SovitsGenerator
 from core.nn.noise import NoNoise
 from core.paths import REPO_ROOT
+from tests.engines.cosyvoice2 import conftest as tiny
+from tests.engines.cosyvoice2.conftest import tiny_language_model
+from tests.engines.cosyvoice2.tiny_folder import _normed
 from tests.engines.sovits.conftest import read_small
 
 GENERATOR: dict[str, Any] = {
@@ -75,6 +91,10 @@ def write_generator(folder: Path, name: str, changes: dict[str, Any]) -> dict[st
     return io
 
 
+def save_case(folder: Path, name: str, io: dict[str, torch.Tensor], about: dict[str, str] | None = None) -> None:
+    save_file({key: value.clone().contiguous() for key, value in io.items()}, folder / f"{name}.io.safetensors", about)
+
+
 @pytest.mark.parametrize("only", ["signal", "diffusion", "pieces"])
 def test_the_fixtures_pass(shared_dir: Path, only: str) -> None:
     """Those that are quick; `docs/results/parity.md` has all."""
@@ -98,6 +118,70 @@ def test_every_variant_of_the_generator_runs_from_its_config_alone(tmp_path: Pat
     result = results(tmp_path)["anything"]
     assert result["passed"], result
     assert {q["name"] for q in result["quantities"]} == {"zeronoise.audio", "zeronoise.audio (prepared)"}
+
+
+def test_inputs_that_a_case_leaves_out_are_the_recipes_and_its_sizes_those_of_its_weights(tmp_path: Path) -> None:
+    """Without metadata and without inputs; a speaker mix and another speaker among the runs."""
+    from benchmarks.parity.generator import case_config
+
+    config = case_config({**GENERATOR, **VARIANTS["tiny"]})
+    model = SovitsGenerator(config)
+    fill(model)
+    model.eval()
+    drawn, weights = inputs(6, 9, 1, 7), speaker_weights(9, 2)
+    given = (drawn["c"], drawn["f0"], drawn["uv"])
+    io = {"in.c": drawn["c"]}
+    for name, speaker in {"": torch.tensor([[1]]), "_spkmix": weights, "_sid0": torch.tensor([[0]])}.items():
+        audio, _ = model.infer(*given, speaker, drawn["vol"], generator=NoNoise())
+        io[f"zero_noise{name}.audio"] = audio
+    save_case(tmp_path, "g", io)
+    save_file({name: tensor.clone() for name, tensor in model.state_dict().items()}, tmp_path / "g.weights.safetensors")
+    # Heads and dilations leave no trace in shapes; these are not upstream's defaults, and two say so.
+    (tmp_path / "g.json").write_text(json.dumps({"config": {"model": {**GENERATOR, **VARIANTS["tiny"]}}}))
+    result = results(tmp_path)["g"]
+    assert result["passed"], result
+    assert len(result["quantities"]) == 6
+
+
+def test_automatic_pitch_that_differs_in_its_last_bits_is_judged_by_its_sound_given_theirs(tmp_path: Path) -> None:
+    from benchmarks.parity.generator import case_config
+
+    model = SovitsGenerator(case_config(GENERATOR))
+    fill(model)
+    model.eval()
+    n = 300
+    drawn, sid = inputs(6, n, 1, 7), torch.tensor([[1]])
+    _, f0 = model.infer(drawn["c"], drawn["f0"], drawn["uv"], sid, predict_f0=True, generator=NoNoise())
+    theirs = f0 * (1 + 5e-5)
+    audio, _ = model.infer(drawn["c"], theirs, drawn["uv"], sid, generator=NoNoise())
+    io = {"in.c": drawn["c"], "zeronoise_predictf0.f0": theirs, "zeronoise_predictf0.audio": audio}
+    save_case(tmp_path, "g", io, {"config": json.dumps(GENERATOR)})
+    result = results(tmp_path)["g"]
+    assert result["passed"], result
+    assert "given their pitch" in result["quantities"][0]["note"]
+    save_case(tmp_path, "g", {**io, "zeronoise_predictf0.audio": audio + 0.01}, {"config": json.dumps(GENERATOR)})
+    assert not results(tmp_path)["g"]["passed"]
+
+
+def test_folders_within_are_run_and_notes_are_no_cases(tmp_path: Path) -> None:
+    for name in ("a", "b/c"):
+        (tmp_path / name).mkdir(parents=True)
+        write_generator(tmp_path / name, "g", {})
+    for aside in ("README.md", "INDEX_npz.json", "LICENSE", "a/notes.txt"):
+        (tmp_path / aside).write_text("{", encoding="utf-8")
+    figures = run([str(tmp_path)])
+    assert [result["case"] for result in figures["results"]] == ["a/g", "b/c/g"]
+    assert not figures["failed"]
+
+
+@pytest.mark.parametrize("name", ["g.io.safetensors", "x.safetensors", "x.npz", "x.json"])
+def test_a_damaged_file_fails_alone_and_in_words(tmp_path: Path, name: str) -> None:
+    write_generator(tmp_path, "fine", {})
+    whole = (tmp_path / "fine.io.safetensors").read_bytes()
+    (tmp_path / name).write_bytes(whole[:300])
+    figures = run([str(tmp_path)])
+    assert {r["case"]: r["passed"] for r in figures["results"]} == {"fine": True, name: False}
+    assert "damaged" in figures["results"][1]["quantities"][0]["note"]
 
 
 def _wrong_number(folder: Path) -> str:
@@ -181,7 +265,7 @@ def test_an_empty_folder_is_no_success(tmp_path: Path) -> None:
 
 
 def test_the_exit_status_tells(tmp_path: Path) -> None:
-    cases = {"0": {"L": 10, "n": 4, "pre": 1, "pieces": [[0, 4], [3, 8], [7, 10]]}}
+    cases: dict[str, Any] = {"0": {"L": 10, "n": 4, "pre": 1, "pieces": [[0, 4], [3, 8], [7, 10]]}}
     (tmp_path / "pieces.json").write_text(json.dumps({"split_list_by_n": cases}))
 
     def status() -> tuple[int, dict[str, Any]]:
@@ -243,3 +327,93 @@ def test_a_sheet_counts_what_nobody_used() -> None:
     sheet.given("a")
     sheet.check("b", 0.0, 0.0)
     assert [(q.name, q.passed) for q in sheet.close()] == [("b", True), ("c", False)]
+
+
+# --- CosyVoice
+
+flow, dit_flow, hift, prompt = tiny.flow, tiny.dit_flow, tiny.hift, tiny.prompt  # their fixtures, for this file too
+
+
+@pytest.fixture(scope="module")
+def spoken() -> tuple[LanguageModel, list[int], list[int]]:
+    """A tiny language model, thirty ids of text and as many of prompt speech."""
+    generator = torch.Generator().manual_seed(8)
+    draw = torch.randint(0, 20, (2, 45), generator=generator)
+    return tiny_language_model(), draw[0].tolist(), draw[1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("n_text", "n_said", "n_spoken", "why"),
+    [
+        (8, 0, 0, "feeds twice"),
+        (23, 9, 32, "feeds twice"),
+        (4, 3, 32, "drops: 17"),
+        (12, 9, 15, "skips"),
+        (4, 0, 0, ""),
+    ],
+)
+def test_where_upstreams_bugs_change_the_tokens_the_bug_is_named(
+    spoken: tuple[LanguageModel, list[int], list[int]], n_text: int, n_said: int, n_spoken: int, why: str
+) -> None:
+    """And a list that no bug explains fails."""
+    model, text, speech = spoken
+    prompts = text[-n_said:] if n_said else [], speech[:n_spoken]
+    request = _Speech(model, text[:n_text], *prompts, longest=30)
+    theirs = request.run(Interleaved, upstream=True)
+    given = {"tokens": theirs.tokens, "steps": [list(step) for step in theirs.fed]}
+    found = _listed("bi", request, given, prompts)
+    assert all(quantity.passed for quantity in found), found
+    assert why in found[2].note
+
+    wrong = {**given, "tokens": [*theirs.tokens, 7]}
+    assert not all(quantity.passed for quantity in _listed("bi", request, wrong, prompts))
+    changed = replace(theirs, tokens=[19 - token for token in theirs.tokens], fed=[(1, 1), *theirs.fed[1:]])
+    assert not _corrected("bi", request, changed, request.run(Interleaved, upstream=False)).passed
+
+
+def write_sounds(
+    folder: Path, flow: Flow, hift: Hift, prompt: Prompt, about: dict[str, Any]
+) -> dict[str, torch.Tensor]:
+    """A session whose hop had grown, and the same said at once, with noise that was seeded before the first alone."""
+    tokens = torch.arange(110)[None] % 20
+    hops = schedule(110, prompt.tokens.shape[1], flow.config.lookahead, 50)
+    torch.manual_seed(42)
+    chunks = list(upstream_chunks(flow, hift, upstream_source, tokens, prompt, hops))
+    whole = UpstreamVocoder(hift, upstream_source)(at_speed(flow.mel(tokens, prompt, block=False), 1.25), final=True)
+    values = {
+        "speech_token": tokens,
+        "flow_prompt_speech_token": prompt.tokens,
+        "prompt_speech_feat": prompt.mel.transpose(1, 2),
+        "flow_embedding": prompt.embedding,
+        **{f"session_chunk{index}": chunk for index, chunk in enumerate(chunks)},
+        "whole_faster": whole,
+    }
+    save_file({key: value.clone().contiguous() for key, value in values.items()}, folder / "s.safetensors")
+    (folder / "s.json").write_text(json.dumps(about))
+    return values
+
+
+def write_weights(folder: Path, name: str, flow: Flow, hift: Hift) -> None:
+    weights = {f"{name}.flow.{key}": value for key, value in flow.state_dict().items()}
+    weights |= {f"{name}.hift.{key.removeprefix('generator.')}": x for key, x in _normed(hift.state_dict()).items()}
+    save_file({key: value.clone().contiguous() for key, value in weights.items()}, folder / f"{name}.safetensors")
+    (folder / f"{name}.json").write_text(json.dumps({"chunk": 5, "num_heads": 2}))
+
+
+def test_a_session_is_recognised_by_what_makes_it(
+    flow: Flow, dit_flow: Flow, hift: Hift, prompt: Prompt, tmp_path: Path
+) -> None:
+    """Hops by the chunks' lengths, the seed found, noise going on; the right weights of several; a wrong sound told."""
+    write_weights(tmp_path, "another", dit_flow, hift)
+    write_weights(tmp_path, "own", flow, hift)
+    values = write_sounds(tmp_path, flow, hift, prompt, {"desc": "torch.manual_seed(42) once"})
+    found = results(tmp_path)
+    assert all(result["passed"] for result in found.values()), found["s"]
+    notes = {q["name"]: q["note"] for q in found["s"]["quantities"]}
+    assert notes.keys() == {name for name in values if name.startswith(("session", "whole"))}
+    assert "hops [93]" in notes["session_chunk1"]
+    assert "speed 1.25, noise after" in notes["whole_faster"]
+
+    values["session_chunk1"] = values["session_chunk1"] + 0.001
+    save_file({key: value.clone().contiguous() for key, value in values.items()}, tmp_path / "s.safetensors")
+    assert not results(tmp_path, "--only", "s")["s"]["passed"]
