@@ -1,6 +1,7 @@
 """A folder of so-vits-svc in a real browser: looked at, imported, compressed; and all the way to a song that plays."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ import pytest
 import torch
 
 from core.audio.encode import write_audio
+from core.settings import load_settings
 from tests.browser.conftest import Served, open_page, start_studio
 from tests.engines.sovits.test_anatomy import config
 from tests.engines.sovits.upstream_folder import write_config, write_contentvec, write_generator
 from tests.song.test_mix import RATE_HZ, band
-from tests.training.material import sung_vowel
+from tests.training.material import make_voice, sung_vowel
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -107,3 +109,50 @@ def test_a_folder_is_looked_at_imported_and_compressed(page: Any, studio: Served
     page.click("#voice-models [data-voice=小雨][data-act=half]")
     page.wait_for_selector("#voice-models >> text=G_7-compressed-half")
     assert (studio.workspace / "voices" / "小雨" / "models" / "G_7-compressed-half" / "model.safetensors").is_file()
+
+
+def test_a_data_set_goes_to_so_vits_svc_and_back(page: Any, studio: Served) -> None:
+    make_voice(load_settings({"workspace": studio.workspace}, env={}), "安", n_clips=4, seconds=0.5)
+    open_page(page, f"{studio.url}/en/", "models")
+    page.click("#models-tabs [role=tab] >> nth=3")
+    page.wait_for_selector("#data-told >> text=Nothing was written")
+    page.wait_for_selector("#data-voices >> text=安")  # the chosen voice is chosen here too
+    for field, value in (("#data-encoder", "builtin"), ("#data-pitch", "dio")):
+        page.wait_for_selector(f"{field} input", state="visible")
+        page.fill(f"{field} input", value)
+        page.keyboard.press("Enter")
+    page.click("#data-write")
+    page.wait_for_selector("#data-told >> text=4 clips of")
+    made = Path(page.inner_text("#data-told code"))
+    assert (made / "filelists" / "train.txt").is_file()
+    (made / "dataset" / "44k" / "安").rename(made / "dataset" / "44k" / "新人")
+    page.fill("#data-folder input, #data-folder textarea", str(made))
+    page.click("#data-read")
+    page.wait_for_selector("#data-told td >> text=新人")
+    assert len(list((studio.workspace / "voices" / "新人" / "sliced_audio").glob("*.wav"))) == 4
+
+
+class Hostile:
+    """Pickles to a command."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.mark),)
+
+
+def test_a_hostile_file_is_refused_in_words(page: Any, studio: Served, tmp_path: Path) -> None:
+    torch.save({"model": {"a": torch.zeros(1)}, "x": Hostile(tmp_path / "mark")}, tmp_path / "G_1.pth")
+    open_page(page, f"{studio.url}/en/", "models")
+    page.wait_for_selector("#models-import:not([disabled])", state="visible")
+    page.fill("#models-path input, #models-path textarea", str(tmp_path / "G_1.pth"))
+    page.click("#models-import")
+    page.wait_for_selector("#models-found >> text=refused")
+    assert "asks to run code" in page.inner_text("#models-found")
+    page.click("#models-tabs [role=tab] >> nth=4")
+    page.set_input_files("#tool-file input[type=file]", str(tmp_path / "G_1.pth"))
+    page.wait_for_selector("#tool-file >> text=G_1.pth")
+    page.click("#inspect")
+    page.wait_for_selector("#file-info .ts-badword >> text=asks to run code")
+    assert not (tmp_path / "mark").exists()

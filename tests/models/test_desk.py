@@ -198,3 +198,18 @@ def test_a_lite_model_cannot_be_compressed(desk: ModelsDesk, studio: Studio) -> 
     with pytest.raises(ModelFileError):
         desk.compress("Ann", "lite")
     assert not (folder.parent / "lite-compressed").exists()
+
+
+def test_data_sets_are_queued_once_they_can_be(desk: ModelsDesk, studio: Studio, tmp_path: Path) -> None:
+    job = desk.export_data(["Ann"], pitch="dio")
+    assert (job.kind, job.voice, job.params["voices"]) == ("export-sovits-data", "Ann", ["Ann"])
+    assert Path(job.params["out"]) == studio.settings.outputs / "so-vits-svc" / "Ann"
+    with pytest.raises(Conflict, match="exists already"):
+        desk.export_data(["Ann"], tmp_path)
+    with pytest.raises(BadInput, match="No voice"):
+        desk.export_data([])
+    with pytest.raises(NotFound):
+        desk.export_data(["nobody"])
+    assert desk.import_data(tmp_path, "dio").params == {"folder": str(tmp_path), "pitch": "dio"}
+    with pytest.raises(NotFound, match="no folder"):
+        desk.import_data(tmp_path / "x")

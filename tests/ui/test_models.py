@@ -1,6 +1,7 @@
 """The page Models' own parts: what it draws from an import's result, a catalogue, a list of models."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from core.models import catalogue as weights
 from core.settings import load_settings
 from core.summaries import ModelSummary
 from ui.models.catalogue import catalogue_html
+from ui.models.data import EXPORT, IMPORT, told_html
 from ui.models.found import found_html
 from ui.models.tools import info_html
 from ui.models.voices import _rates, exported_html, table_html
@@ -59,8 +61,9 @@ def test_the_catalogue_shows_what_is_here_first_and_how_to_get_the_rest(tmp_path
     assert html.index(">fcpe<") < html.index(">dphubert<")
     assert "app.py models import hubert-soft-0d54a1f4.pt" in html
     assert "medium.pt: <code>sha256 345ae4da" in html
-    assert html.count("not known") == sum(not one.entry.checksums for one in weights.present(settings).values()
-                                          if one.state != "present")
+    assert html.count("not known") == sum(
+        not one.entry.checksums for one in weights.present(settings).values() if one.state != "present"
+    )
     assert 'data-name="fcpe"' not in html  # it comes with its package
 
 
@@ -100,3 +103,16 @@ def test_info_leaves_out_what_is_empty() -> None:
     html = info_html(T, {"kind": "generator", "says": "s", "problem": "", "speakers": {"a<b": 0}, "encoders": []})
     assert "Problem" not in html
     assert "a&lt;b: 0" in html
+
+
+def test_a_data_set_is_told_with_what_was_left_out() -> None:
+    assert "Nothing was written" in told_html(T, None)
+    done = job({"out": "/a <b>", "clips": 3, "speakers": ["Ann", "Bo"], "notes": ["Ann: x is short"]})
+    html = told_html(T, replace(done, kind=EXPORT))
+    assert "3 clips of Ann, Bo" in html
+    assert "/a &lt;b&gt;" in html
+    assert "<li>Ann: x is short</li>" in html
+    rows = {"voices": [{"voice": "Bo", "clips": 2, "features": 1, "skipped": [{"name": "a.wav", "reason": "<bad>"}]}]}
+    html = told_html(T, replace(job(rows), kind=IMPORT))
+    assert "a.wav: &lt;bad&gt;" in html
+    assert '<td class="ts-num">1</td>' in html
