@@ -21,7 +21,8 @@ from core.speech.prompt import ReferenceClip
 from core.speech.reading import Reading, normalised, normalisers, pieces
 from core.speech.running import RunningSessions
 
-_ASSISTANT = f"You are a helpful assistant.{END_OF_PROMPT}"  # version 3 wants it before the clip's words
+_HELPFUL = "You are a helpful assistant."
+_ASSISTANT = f"{_HELPFUL}{END_OF_PROMPT}"  # version 3 was trained with it before the clip's words
 
 
 def load(folder: Path, device: str = "cpu") -> "CosyEngine":
@@ -169,7 +170,8 @@ class CosySession(Session):
             mode = "zero_shot" if speaker.has_clip and speaker.has_text else "cross_lingual"
         version_3 = model.config.version == 3
         if mode == "instruct":
-            return model.text_ids(f"{self._options.instruct.strip()}{END_OF_PROMPT}"), False
+            told = f"{self._options.instruct.strip()}{END_OF_PROMPT}"
+            return model.text_ids(f"{_HELPFUL} {told}" if version_3 else told), False
         if mode == "zero_shot":
             if not (speaker.has_clip and speaker.has_text):
                 raise BadInput(

@@ -213,6 +213,13 @@ def test_version_3_speaks_too(tmp_path: Path, clip: ReferenceClip) -> None:
     with pytest.raises(BadInput, match="needs a voice"):
         engine.session(CosyOptions())
     speaker = engine.prompt(clip)
+    for mode, said in (
+        ({}, "You are a helpful assistant.<|endofprompt|>hi"),
+        ({"mode": "cross_lingual"}, "You are a helpful assistant.<|endofprompt|>"),
+        ({"mode": "instruct", "instruct": "softly"}, "You are a helpful assistant. softly<|endofprompt|>"),
+    ):
+        session = engine.session(CosyOptions.model_validate(mode), speaker)
+        assert session._said == engine.model.text_ids(said)
     options = CosyOptions(seed=2)
     whole = engine.session(options, speaker).speak(["Hello you"])
     streamed = joined(engine.session(options, speaker).stream(["Hello ", "you"]))

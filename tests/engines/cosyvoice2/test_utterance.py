@@ -16,7 +16,7 @@ from core.speech.prompt import ReferenceClip
 from tests.engines.cosyvoice2 import tiny_folder
 from tests.engines.cosyvoice2.conftest import few
 
-IDS = [72, 101, 108, 108, 111, 44, 32, 121, 111, 117]
+IDS = list(b"Hello, you all: here are forty tokens.. ")  # at least eighty of speech, several blocks of any hop
 TOLERANCE = 1e-4
 MODES = ("preset", "stored", "zero_shot", "cross_lingual", "instruct")
 
@@ -53,7 +53,7 @@ def taken(utterance: Utterance, most: int) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize(("version", "mode"), [*((2, mode) for mode in MODES), (3, "zero_shot"), (3, "instruct")])
-@few(4)
+@few(3)
 @given(data=st.data())
 def test_streamed_equals_one_pass_at_every_chunking_hop_and_arrival_order(
     engines: dict[int, CosyEngine], voices: dict[tuple[int, str], Speaker], version: int, mode: str, data: st.DataObject

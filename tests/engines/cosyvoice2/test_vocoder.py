@@ -106,3 +106,14 @@ def test_an_empty_sound_and_an_ended_stream(hift: Hift) -> None:
     assert stream.push(MEL[..., :0], final=True).shape == (0,)
     with pytest.raises(ValueError, match="ended"):
         stream.push(MEL)
+
+
+@pytest.mark.parametrize("kind", ["hift", "causal_hift"])
+def test_the_tiny_vocoders_are_not_deaf(request: pytest.FixtureRequest, kind: str) -> None:
+    """Else every test of equal sounds passes whatever the flow does."""
+    hift: Hift = request.getfixturevalue(kind)
+    noise = torch.randn(MEL.shape, generator=torch.Generator().manual_seed(2))
+    plain, other = (VocoderStream(hift, torch.Generator().manual_seed(7)).push(mel, final=True)
+                    for mel in (MEL, MEL + 0.02 * noise))  # fmt: skip
+    assert (plain - other).abs().max() > 1e-3
+    assert plain.abs().max() < 0.98
