@@ -71,6 +71,9 @@ def test_clone_stream_stop_repeat_and_mend(
     page.fill("#speech-words textarea", "The old harbour wakes before the sun.")
     page.fill("#speech-text textarea", PARAGRAPH)
     page.click("#speech-expert button")
+    page.click("#speech-quality input")
+    page.click("ul[role=listbox] >> text=fast")
+    page.wait_for_function("document.querySelector('#speech-steps input').value === '6'")
     page.click("#speech-steps input")  # as a person types it, and then presses Speak at once
     page.keyboard.press("Control+a")
     page.keyboard.type("2")

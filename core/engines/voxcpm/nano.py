@@ -64,7 +64,8 @@ def load(folder: Path, device: str = "cuda:0") -> "NanoEngine":
 async def _started(folder: Path, gpu: int) -> tuple[Any, dict[str, Any]]:
     from nanovllm_voxcpm import VoxCPM
 
-    pool = VoxCPM.from_pretrained(model=str(folder), devices=[gpu])
+    # The package takes nine tenths of the GPU and hundreds of requests by itself; here others live on it too.
+    pool = VoxCPM.from_pretrained(model=str(folder), devices=[gpu], max_num_seqs=16, gpu_memory_utilization=0.6)
     await pool.wait_for_ready()
     return pool, await pool.get_model_info()
 

@@ -21,7 +21,7 @@ open_streams = set()
 
 class VoxCPM:
     @staticmethod
-    def from_pretrained(model, devices):
+    def from_pretrained(model, devices, max_num_seqs, gpu_memory_utilization):
         asyncio.get_running_loop()  # as the package decides between its two pools
         return Pool(model)
 
