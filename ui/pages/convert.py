@@ -97,6 +97,8 @@ def build(ctx: Context) -> None:
     ctx.on(convert.click, start, [mix, ctx.voice, *inputs], [shown, tabs], js=BEFORE)
     ctx.on(table.act, act, [], [shown, chosen.kind, *chosen.text.values(), *form.inputs])
     # What an engine says lies where it likes: the key is found by itself, until someone wants another.
+    assert form.suggest is not None
+    assert form.told is not None
     chosen.kind.change(lambda kind: (kind == source.TEXT, gr.update(visible=kind != source.TEXT), ""), [chosen.kind],
                        [form.fields["auto"], form.suggest, form.told], queue=False, show_progress="hidden",
                        api_visibility="private")
