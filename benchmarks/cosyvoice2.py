@@ -117,7 +117,8 @@ def markdown(figures: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"Random weights of the real size on {figures['device']}, {figures['threads']} threads. First chunk after "
-            f"{figures['first_chunk_s']:.2f} s (the speaker's prompt alone {figures['prepare_prompt_s']:.2f} s), "
+            f"{figures['first_chunk_s']:.2f} s with a speaker whose prompt is prepared (which takes "
+            f"{figures['prepare_prompt_s']:.2f} s, once), "
             f"real-time factor {figures['rtf']:.2f}, {figures.get('language_model_ms_a_token', float('nan')):.0f} ms "
             "a token of the language model.",
             "",
