@@ -25,7 +25,8 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--engine",
         metavar="NAME",
-        help="speech engine (default: voxcpm); builtin, piper and edge speak in a trained voice",
+        help="speech engine (default: voxcpm); builtin (espeak-ng) needs no model; with a trained --voice builtin, "
+        "piper and edge speak through its model",
     )
     parser.add_argument("--model", metavar="DIR|NAME", help="folder or name of the model (default: the best here)")
     whose = parser.add_argument_group("the voice (default: any)")
@@ -57,15 +58,17 @@ def add(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
     """Say it here and now."""
-    if options.engine in PLAIN_ENGINES:
+    if options.engine in PLAIN_ENGINES and (options.voice or options.engine != "builtin"):
         return _in_trained_voice(options, out)
     params: dict[str, Any] = given(options, "text", "engine", "model", "voice", "prompt_text", "seed")
     for name in ("file", "srt", "prompt_audio", "reference_audio", "out"):
         path = getattr(options, name)
         if path is not None:
             params[name] = str(path)
-    speaker = {"stored" if options.voice else "preset": options.speaker} if options.speaker else {}
-    params |= {"stream": options.stream, "denoise": options.denoise, "options": speaker | parse_set(options.set)}
+    own = _builtin(options) if options.engine == "builtin" else {}
+    if options.speaker and not own:
+        own["stored" if options.voice else "preset"] = options.speaker
+    params |= {"stream": options.stream, "denoise": options.denoise, "options": own | parse_set(options.set)}
     if options.csv is not None:
         return _batch({**params, "csv": str(options.csv)}, options, out)
     result = run_job(open_studio(options), "say", params, out)
@@ -79,6 +82,14 @@ def run(options: argparse.Namespace, out: "Output") -> dict[str, Any]:
         f"{result['first_chunk_s']:.2f} s, {result['rtf']:.2f} s of work a second"
     )
     return result
+
+
+def _builtin(options: argparse.Namespace) -> dict[str, Any]:
+    """What the built-in engine takes when it speaks by itself. Raises BadInput."""
+    if options.volume_db is not None:
+        raise BadInput("--volume needs a trained --voice.", "Leave it out.", where="volume")
+    named = {"speaker": options.speaker, "language": options.language, "speed": options.rate}
+    return {key: value for key, value in named.items() if value is not None}
 
 
 def _batch(params: dict[str, Any], options: argparse.Namespace, out: "Output") -> dict[str, Any]:

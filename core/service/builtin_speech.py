@@ -8,10 +8,10 @@ from collections.abc import Generator, Iterator
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from core.errors import BadInput
-from core.service.languages import espeak_voice
+from core.service.languages import code_of, espeak_voice
 from core.speech import sentences
 from core.speech.chunk import Chunk
 from core.speech.engine import Capabilities, Engine, Session, Text
@@ -28,6 +28,12 @@ class BuiltinOptions(SpeechOptions):
     language: str = Field(default="auto", description="of the text; auto looks at each sentence")
     speaker: Literal["woman", "man"] = Field(default="woman", description="which of the two voices")
     speed: float = Field(default=1.0, ge=0.25, le=4.0, description="1 is 160 words a minute")
+
+    @field_validator("language")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        code_of(value)
+        return value
 
 
 class BuiltinEngine(Engine[BuiltinOptions, None]):

@@ -14,7 +14,9 @@ from tests.training.material import export_random, register_encoder
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["Hi.", "--engine", "builtin"], "needs --voice"),
+        (["Hi.", "--engine", "piper"], "needs --voice"),
+        (["Hi.", "--engine", "builtin", "--volume", "3"], "--volume"),
+        (["Hi.", "--engine", "builtin", "--language", "xx"], "no known language"),
         (["Hi.", "--engine", "builtin", "--voice", "a", "--stream"], "takes no --stream"),
         (["Hi.", "--engine", "builtin", "--voice", "nobody"], "nobody"),
         (["Hi.", "--engine", "piper", "--voice", "a"], ".onnx"),
@@ -39,3 +41,12 @@ def test_a_file_of_text_in_a_trained_voice(
     assert (told["engine"], told["language"]) == ("builtin", "de")
     assert Path(told["output"]).stat().st_size > 1000
     assert json.loads(Path(told["sidecar"]).read_text(encoding="utf-8"))["options"]["seed"] == 3
+
+
+def test_without_a_voice_or_a_model_the_built_in_engine_speaks(command: Command, tmp_path: Path) -> None:
+    cues = tmp_path / "a.srt"
+    cues.write_text("1\n00:00:01,000 --> 00:00:02,500\nGood evening.\n", encoding="utf-8")
+    words = ("--engine", "builtin", "--srt", str(cues), "--speaker", "man", "--rate", "1.2", "--language", "en")
+    told = json.loads(command("say", *words, "--out", str(tmp_path / "x.wav"), "--json")[0])
+    assert (told["ok"], told["engine"], told["warnings"]) == (True, "builtin", [])
+    assert 1.3 < told["seconds"] < 3.0

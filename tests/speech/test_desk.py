@@ -69,6 +69,7 @@ def test_a_clip_is_judged(desk: SpeechDesk, tmp_path: Path, speech: Path) -> Non
         ({"text": "hello", "voice": "nobody"}, NotFound),
         ({"text": "hello", "prompt_audio": Path("/no/such.wav")}, BadInput),
         ({"text": "hello", "engine": "builtin", "options": {"speed": 99.0}}, BadInput),
+        ({"text": "hello", "engine": "builtin", "options": {"language": "klingon"}}, BadInput),
     ],
 )
 def test_a_request_is_refused_before_anything_is_loaded(
