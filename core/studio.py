@@ -136,9 +136,11 @@ class Studio:
         return voice
 
     def delete_voice(self, name: str) -> None:
-        """Move a voice to the trash folder beside the voices. Raises NotFound, Conflict (a job works on it)."""
+        """Move a voice and its runs to their trash folders. Raises NotFound, Conflict (a job or a run works on it)."""
+        from core.removal import delete_voice
+
         self._refuse_while_busy(name)
-        self._voices.delete(name)
+        delete_voice(self.settings, self._jobs.store, name)
 
     def _refuse_while_busy(self, voice: str, kind: str | None = None) -> None:
         jobs = self._jobs.store.list(limit=1000, states=ACTIVE, voice=voice)

@@ -160,18 +160,13 @@ class CharacterDesk:
 
     def delete(self, name: str) -> None:
         """Move a character, its runs and what it spoke to the trash beside the voices. Raises Busy."""
-        from core.dataset.voices import VoiceStore
-        from core.training.desk import TrainingDesk
+        from core.removal import delete_voice
 
         with self.state.exclusive():
             voice = self.voice(name)
             self.refuse_while_busy(name)
             spoken = [(key, job) for key, job in self._spoken() if job.voice == voice.name]
-            for run in runs.list_runs(self.settings.runs, voice.name):
-                TrainingDesk(self.settings).delete(run.name)
-            grave = VoiceStore(self.settings.voices_dir).delete(voice.name)
-            # A later character of this name has nothing to do with these jobs.
-            self._jobs().store.rename_voice(voice.name, f"{grave.parent.name}/{grave.name}")
+            grave = delete_voice(self.settings, self._jobs().store, voice.name)
         for key, job in spoken:
             self.state.forget_inference(key)
             for path in (Path(job.params["out"]), Path(job.params["out"] + ".json")):

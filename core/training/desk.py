@@ -103,14 +103,19 @@ class TrainingDesk:
         Raises:
             Conflict: it is going on.
         """
+        self.refuse_while_going(run)
         found = self._run(run)
-        if runs.is_going(found.path, found.read()):
-            raise Conflict(f"The run '{run}' is going on.", "Stop it first.", where=run)
         trash = self._settings.runs / TRASH
         trash.mkdir(exist_ok=True)
         place = unique_path(trash / f"{found.name}-{time.strftime('%Y%m%d-%H%M%S')}")
         found.path.rename(place)
         return place
+
+    def refuse_while_going(self, run: str) -> None:
+        """Raises NotFound, Conflict (the run is going on)."""
+        found = self._run(run)
+        if runs.is_going(found.path, found.read()):
+            raise Conflict(f"The run '{run}' is going on.", "Stop it first.", where=run)
 
     # -- listening
 
