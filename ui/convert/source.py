@@ -108,8 +108,8 @@ def _text(ctx: Context) -> dict[str, Any]:
         speaker = gr.Dropdown(_speakers(ctx, "builtin", "auto", ""), value=default["speaker"], allow_custom_value=True,
                               label=t("convert.said_by"), elem_id="said-by", min_width=110)
     seen = gr.HTML("", apply_default_css=False, elem_id="said-seen", js_on_load=None)
-    rate = gr.Slider(0.5, 2, default["rate"], step=0.05, label=t("convert.rate"), elem_id="said-rate",
-                     buttons=["reset"])
+    rate = gr.Slider(0.5, 2, default["rate"], step=0.05, label=t("convert.rate"), info=t("convert.rate_info"),
+                     elem_id="said-rate", buttons=["reset"])
     volume = gr.Slider(-20, 20, default["volume_db"], step=1, label=t("convert.volume"), info=t("convert.volume_info"),
                        elem_id="said-volume", buttons=["reset"])
 
