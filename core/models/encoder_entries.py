@@ -67,7 +67,7 @@ ENCODERS: tuple[CatalogueEntry, ...] = (
         "checkpoint_best_legacy_500.pt",
         files=_TRANSFORMERS,
         checksums={
-            # LFS of asd123Xiao/so-vits-svc-models-ba (1.33 GB), and the installers of several so-vits-svc forks.
+            # LFS of asd123Xiao/so-vits-svc-models-ba (1.33 GB); no second source was read.
             "checkpoint_best_legacy_500.pt": "60d936ec5a566776fc392e69ad8b630d14eb588111233fe313436e200a7b187b",
             # LFS of lj1995/vocal2guitar and of zeyadusa/Rejekts (190 MB); RVC checks its asset against the same.
             "hubert_base.pt": "f54b40fd2802423a5643779c4861af1e9ee9c1564dc9d32f54f20b5ffba7db96",
