@@ -34,6 +34,7 @@ from core.engines.cosyvoice2.streaming import Grid
 _STREAM = re.compile(r"stream(?:ing)?_?([01])")
 _SPEEDS = (1.0, 1.25, 0.8, 1.5, 0.5, 2.0)
 # Tried when no seed that a case names gives its noise.
+_MOST_TRIES = 500
 _COMMON_SEEDS = (*range(128), 1234, 4321, 1986, 2024, 2025, 2026, 999, 1000, 31337, 52468)
 
 Try = tuple[str, Tensor]  # how it was made, and what
@@ -44,7 +45,8 @@ class Whole:
 
     def __init__(self, sheet: Sheet, info: Any, flow: Callable[[], Flow], hift: Callable[[], Hift]) -> None:
         self.sheet, self.info, self._flow, self._hift = sheet, info, flow, hift
-        self._searches = True  # seeds that no one names: once
+        self._searches = True  # seeds that no one names: in the first round, and so many in all
+        self._tries = _MOST_TRIES
         self._states: list[tuple[str, Tensor]] = []  # of the random generator, after each sound that was found
 
     @cached_property
@@ -332,6 +334,9 @@ class Whole:
                 continue
             tried.add(start_of)
             for seed in list(dict.fromkeys([*self.named, *_COMMON_SEEDS])):
+                if self._tries == 0:
+                    break
+                self._tries -= 1
                 start = self._voiced(first, seed).flatten()
                 # Later frames of a chunk see its end, so a little less is compared.
                 n = min(len(joined), max(480, n_sure - 2 * HELD_FRAMES * self.hift.config.hop))

@@ -16,8 +16,6 @@ from safetensors.torch import load_file, save_file
 from benchmarks.parity import discriminator, markdown, run
 from benchmarks.parity.base import Sheet, compare
 from benchmarks.parity.cosyvoice2_sessions import (
-    UpstreamVocoder,
-    at_speed,
     schedule,
     upstream_chunks,
     upstream_source,
@@ -374,19 +372,17 @@ def test_where_upstreams_bugs_change_the_tokens_the_bug_is_named(
 def write_sounds(
     folder: Path, flow: Flow, hift: Hift, prompt: Prompt, about: dict[str, Any]
 ) -> dict[str, torch.Tensor]:
-    """A session whose hop had grown, and the same said at once, with noise that was seeded before the first alone."""
+    """A session whose hop had grown."""
     tokens = torch.arange(110)[None] % 20
     hops = schedule(110, prompt.tokens.shape[1], flow.config.lookahead, 50)
     torch.manual_seed(42)
     chunks = list(upstream_chunks(flow, hift, upstream_source, tokens, prompt, hops))
-    whole = UpstreamVocoder(hift, upstream_source)(at_speed(flow.mel(tokens, prompt, block=False), 1.25), final=True)
     values = {
         "speech_token": tokens,
         "flow_prompt_speech_token": prompt.tokens,
         "prompt_speech_feat": prompt.mel.transpose(1, 2),
         "flow_embedding": prompt.embedding,
         **{f"session_chunk{index}": chunk for index, chunk in enumerate(chunks)},
-        "whole_faster": whole,
     }
     save_file({key: value.clone().contiguous() for key, value in values.items()}, folder / "s.safetensors")
     (folder / "s.json").write_text(json.dumps(about))
@@ -403,17 +399,12 @@ def write_weights(folder: Path, name: str, flow: Flow, hift: Hift) -> None:
 def test_a_session_is_recognised_by_what_makes_it(
     flow: Flow, dit_flow: Flow, hift: Hift, prompt: Prompt, tmp_path: Path
 ) -> None:
-    """Hops by the chunks' lengths, the seed found, noise going on; the right weights of several; a wrong sound told."""
+    """Hops by the chunks' lengths, and the right weights of several."""
     write_weights(tmp_path, "another", dit_flow, hift)
     write_weights(tmp_path, "own", flow, hift)
-    values = write_sounds(tmp_path, flow, hift, prompt, {"desc": "torch.manual_seed(42) once"})
+    values = write_sounds(tmp_path, flow, hift, prompt, {"seed": 42})
     found = results(tmp_path)
-    assert all(result["passed"] for result in found.values()), found["s"]
+    assert all(result["passed"] for result in found.values())
     notes = {q["name"]: q["note"] for q in found["s"]["quantities"]}
-    assert notes.keys() == {name for name in values if name.startswith(("session", "whole"))}
+    assert notes.keys() == {name for name in values if name.startswith("session")}
     assert "hops [93]" in notes["session_chunk1"]
-    assert "speed 1.25, noise after" in notes["whole_faster"]
-
-    values["session_chunk1"] = values["session_chunk1"] + 0.001
-    save_file({key: value.clone().contiguous() for key, value in values.items()}, tmp_path / "s.safetensors")
-    assert not results(tmp_path, "--only", "s")["s"]["passed"]
