@@ -399,8 +399,8 @@ def write_weights(folder: Path, name: str, flow: Flow, hift: Hift) -> None:
 def test_a_session_is_recognised_by_what_makes_it(
     flow: Flow, dit_flow: Flow, hift: Hift, prompt: Prompt, tmp_path: Path
 ) -> None:
-    """Hops by the chunks' lengths, and the right weights of several."""
-    write_weights(tmp_path, "another", dit_flow, hift)
+    """Hops by the lengths of the chunks; weights from beside."""
+    write_weights(tmp_path, "z_another", dit_flow, hift)
     write_weights(tmp_path, "own", flow, hift)
     values = write_sounds(tmp_path, flow, hift, prompt, {"seed": 42})
     found = results(tmp_path)
