@@ -81,6 +81,7 @@ class Models:
 
     sources: dict[str, list[Pair]]
     choice: dict[str, int]
+    searches: bool
     _built: dict[str, Any] = field(default_factory=dict)
 
     def _get(self, kind: str) -> Any:
@@ -122,8 +123,10 @@ def _run(pair: Pair, pairs: list[Pair], path: Path) -> list[Quantity]:
     sources = {kind: _sources(kind, pair, pairs, path) for kind in _BUILDERS}
     best: list[Quantity] = []
     error: Exception | None = None
-    for choice in product(*(range(max(1, len(sources[kind]))) for kind in _BUILDERS)):
-        models = Models(sources, dict(zip(_BUILDERS, choice, strict=True)))
+    choices = list(product(*(range(max(1, len(sources[kind]))) for kind in _BUILDERS)))
+    # Seeds that no one names are searched for only where no weights fit without.
+    for searches, choice in product((False, True), choices):
+        models = Models(sources, dict(zip(_BUILDERS, choice, strict=True)), searches)
         sheet = Sheet(pair.tensors)
         try:
             with torch.inference_mode():
@@ -160,7 +163,7 @@ def _check(pair: Pair, sheet: Sheet, models: Models) -> None:
     if "mel" in names and any(name.endswith("source") and _SEEDED.search(name) for name in names):
         _vocoder(sheet, models.hift())
     if sheet.left():
-        Whole(sheet, pair.info, models.flow, models.hift).run()
+        Whole(sheet, pair.info, models.flow, models.hift, searches=models.searches).run()
 
 
 def _named(sheet: Sheet, role: str) -> str:

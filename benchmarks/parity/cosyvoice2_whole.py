@@ -43,9 +43,11 @@ Try = tuple[str, Tensor]  # how it was made, and what
 class Whole:
     """The comparisons of one case."""
 
-    def __init__(self, sheet: Sheet, info: Any, flow: Callable[[], Flow], hift: Callable[[], Hift]) -> None:
+    def __init__(
+        self, sheet: Sheet, info: Any, flow: Callable[[], Flow], hift: Callable[[], Hift], *, searches: bool = True
+    ) -> None:
         self.sheet, self.info, self._flow, self._hift = sheet, info, flow, hift
-        self._searches = True  # seeds that no one names: in the first round, and so many in all
+        self._searches = searches  # seeds that no one names: in the first round, and so many in all
         self._tries = _MOST_TRIES
         self._states: list[tuple[str, Tensor]] = []  # of the random generator, after each sound that was found
 
