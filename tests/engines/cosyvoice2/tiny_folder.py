@@ -108,7 +108,7 @@ def write(folder: Path, *, version: int = 2, presets: bool = True) -> Path:
     tensors["llm.model.lm_head.weight"] = tensors["llm.model.model.embed_tokens.weight"]
     torch.save(tensors, folder / "llm.pt")
     # At a smaller scale the U-Net hardly sees its context, and a test of what it sees would pass by deafness.
-    torch.save(randomised(Flow(config.flow), 1, scale=0.3 if version == 2 else 0.1).state_dict(), folder / "flow.pt")
+    torch.save(randomised(Flow(config.flow), 1, scale=0.3 if version == 2 else 0.2).state_dict(), folder / "flow.pt")
     torch.save(_normed(hearing(Hift(config.hift)).state_dict()), folder / "hift.pt")
     (folder / "campplus.onnx").write_bytes(_speaker_encoder())
     (folder / f"speech_tokenizer_v{version}.onnx").write_bytes(_speech_tokenizer())
