@@ -134,6 +134,7 @@ def test_from_subtitles_to_clips(page: Any, studio: Any, do: Any, talk: tuple[Pa
     # The cutting: three of four cues become clips; what is heard is what lies on the disk.
     page.get_by_role("tab", name="Clips").click()
     page.click("#cut-options button")
+    page.wait_for_timeout(500)  # Gradio fills what an accordion shows a moment after it shows it; nobody types so soon
     page.fill("#cut-speaker input, #cut-speaker textarea", "Ann 安")
     page.check("#cut-sovits input")
     page.click("#cut-start")

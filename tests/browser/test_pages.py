@@ -43,6 +43,15 @@ def test_a_page_that_nobody_touches_rests_and_still_follows(page: Any, studio: A
     page.wait_for_selector("#page-home >> text=elsewhere")
     assert drawn
 
+    # A part that is drawn again while a button of it is held down: the click counts.
+    box = page.locator("#page-home [data-act][data-page]").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.evaluate("document.querySelectorAll('#page-home [data-act]').forEach((b) => b.replaceWith(b.cloneNode(true)))")
+    page.mouse.up()
+    page.wait_for_function("document.body.dataset.page !== 'home'")
+    assert page.request.delete(f"{studio.url}/api/v1/characters/elsewhere").ok  # the other tests' studio is this one
+
 
 @pytest.mark.parametrize("page", [{"locale": "zh-CN"}], indirect=True)
 def test_language_follows_the_browser_and_the_switch(page: Any, studio: Any, do: Any) -> None:

@@ -65,18 +65,32 @@
 
   // One listener for a server-drawn part: a click (or Enter) on [data-act] becomes a Gradio event "act".
   TS.acts = (element, trigger) => {
-    element.addEventListener("click", (event) => {
-      const target = event.target.closest("[data-act]");
-      if (!target || target.disabled || target.getAttribute("aria-disabled") === "true") return;
-      event.preventDefault();
-      if (target.dataset.confirm && !confirm(target.dataset.confirm)) return;
+    const act = (target) => {
+      if (!target || target.disabled || target.getAttribute("aria-disabled") === "true") return false;
+      if (target.dataset.confirm && !confirm(target.dataset.confirm)) return true;
       const data = { ...target.dataset };
       if (data.prompt) {
         data.value = prompt(data.prompt, data.voice);
-        if (!data.value || data.value === data.voice) return;
+        if (!data.value || data.value === data.voice) return true;
       }
       trigger("act", data);
       if (target.dataset.page) TS.goto(target.dataset.page);
+      return true;
+    };
+    const under = (event) => event.target.closest("[data-act]");
+    element.addEventListener("click", (event) => { if (act(under(event))) event.preventDefault(); });
+
+    // A part may be drawn again between press and release, and then there is no click; if the same thing lies under the
+    // pointer, it is what was meant.
+    let pressed = null;
+    let meant = "";
+    element.addEventListener("pointerdown", (event) => {
+      pressed = under(event);
+      meant = JSON.stringify({ ...pressed?.dataset });
+    });
+    element.addEventListener("pointerup", (event) => {
+      const now = under(event);
+      if (pressed && !pressed.isConnected && now && JSON.stringify({ ...now.dataset }) === meant) act(now);
     });
   };
 
