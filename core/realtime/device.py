@@ -38,6 +38,8 @@ class Playing:
 
     def put(self, samples: Samples) -> None:
         """Add what is to be heard. What piled up over a stall is left out, or everything would stay late for good."""
+        if not samples.size:  # most pieces of a block end none; what waits then is the rest of the last one
+            return
         with self._lock:
             self._waiting = np.concatenate([self._waiting, samples])
             most = 2 * self._ahead + samples.size

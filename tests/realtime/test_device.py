@@ -37,6 +37,14 @@ def test_what_piles_up_over_a_stall_is_left_out_and_the_place_is_kept() -> None:
     assert playing.position == 12
 
 
+def test_a_push_that_ends_no_block_leaves_what_waits() -> None:
+    playing = Playing(ahead_samples=2)
+    playing.put(np.arange(10, dtype=np.float32))
+    assert playing.take(1).tolist() == [0]
+    playing.put(np.zeros(0, np.float32))
+    assert playing.take(9).tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
 def test_one_at_a_time_and_options_first(workspace: object) -> None:
     live = Studio(load_settings({"workspace": workspace}, env={})).live
     with desk._RUNNING, pytest.raises(Conflict), live.open({"voice": "a"}, 44100):
