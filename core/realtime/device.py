@@ -21,6 +21,7 @@ _POLL_S = 0.2
 _MOST_WAITING = 256  # callbacks; of 2 to 30 ms each
 _LOST_S = 4.0
 _CLOSE_S = 2.0
+MOST_AHEAD = 3  # times what was gathered at first
 
 
 class Playing:
@@ -28,7 +29,7 @@ class Playing:
 
     def __init__(self, ahead_samples: int) -> None:
         """`ahead_samples` are gathered before the first is given, so that a late block is not at once a gap."""
-        self._ahead = ahead_samples
+        self._ahead, self._first_ahead = ahead_samples, ahead_samples
         self._waiting = np.zeros(0, np.float32)
         self._started = False
         self._lock = threading.Lock()  # `put` and `take` come from two threads
@@ -59,6 +60,8 @@ class Playing:
             if out.size < n_samples:
                 self.underruns += 1
                 self._started = False
+                # What was late once will be late again: a little more is gathered, and the same is not heard twice.
+                self._ahead = min(self._ahead + self._first_ahead // 2, MOST_AHEAD * self._first_ahead)
                 out = np.pad(out, (0, n_samples - out.size))
             return out
 

@@ -5,7 +5,7 @@ import pytest
 
 from core.errors import BadInput, Conflict, NotFound
 from core.realtime import desk
-from core.realtime.device import Playing
+from core.realtime.device import MOST_AHEAD, Playing
 from core.settings import load_settings
 from core.studio import Studio
 
@@ -35,6 +35,18 @@ def test_what_piles_up_over_a_stall_is_left_out_and_the_place_is_kept() -> None:
     playing.put(np.arange(14, 24, dtype=np.float32))
     assert playing.take(2).tolist() == [10, 11]
     assert playing.position == 12
+
+
+def test_after_a_gap_more_is_gathered_up_to_a_bound() -> None:
+    playing = Playing(ahead_samples=4)
+    for gathered in (4, 6, 8, 10, 12, 12):
+        playing.put(np.ones(gathered - 1, np.float32))
+        assert not playing.take(1).any()
+        playing.put(np.ones(1, np.float32))
+        assert playing.take(gathered).all()
+        playing.take(1)  # nothing is there: a gap
+    assert playing.underruns == 6
+    assert MOST_AHEAD == 3
 
 
 def test_a_push_that_ends_no_block_leaves_what_waits() -> None:

@@ -3,9 +3,9 @@ class Live extends AudioWorkletProcessor {
   constructor() {
     super();
     [this.heard, this.n, this.queue, this.at, this.waiting] = [new Float32Array(2048), 0, [], 0, 0];
-    [this.ahead, this.started, this.gaps] = [0, false, 0];
+    [this.ahead, this.first, this.started, this.gaps] = [0, 0, false, 0];
     this.port.onmessage = ({ data }) => {
-      if (data.ahead !== undefined) { this.ahead = data.ahead; return; }
+      if (data.ahead !== undefined) { this.ahead = this.first = data.ahead; return; }
       // What piled up over a stall is left out, or everything would stay late for good.
       if (this.waiting > this.ahead + data.sound.length)
         while (this.queue.length && this.waiting > this.ahead) {
@@ -32,6 +32,8 @@ class Live extends AudioWorkletProcessor {
       for (let i = 0; i < out.length; i++) {
         if (!this.queue.length) {
           this.started = false;
+          // What was late once will be late again: a little more is gathered, up to three times as much.
+          this.ahead = Math.min(this.ahead + this.first / 2, 3 * this.first);
           this.port.postMessage({ gaps: ++this.gaps });
           break;
         }
