@@ -13,20 +13,11 @@ from core.dataset.voices import VoiceStore
 from core.engines.sovits.pitch_track import HOP_S, read_track, write_track
 from core.features import encoders
 from core.settings import load_settings
+from tests.browser.sound import PLAYS
 from tests.engines.sovits import convert_material as material
 from tests.training.material import sung_vowel, write_clip
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
-
-PLAYS = """async (selector) => {
-  const audio = document.querySelector(selector);
-  if (!(audio.duration > 0))
-    await new Promise((ok, no) => { audio.onloadedmetadata = ok; audio.onerror = () => no(audio.error.message); });
-  await audio.play();
-  await new Promise((ok) => { audio.ontimeupdate = () => audio.currentTime > 0.05 && ok(); });
-  audio.pause();
-  return audio.duration;
-}"""
 
 
 @pytest.fixture(scope="module")

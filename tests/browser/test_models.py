@@ -12,20 +12,13 @@ import torch
 from core.audio.encode import write_audio
 from core.settings import load_settings
 from tests.browser.conftest import Served, open_page, start_studio
+from tests.browser.sound import PLAYS
 from tests.engines.sovits.test_anatomy import config
 from tests.engines.sovits.upstream_folder import write_config, write_contentvec, write_generator
 from tests.song.test_mix import RATE_HZ, band
 from tests.training.material import make_voice, sung_vowel
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
-
-PLAYS = """async (selector) => {
-  const audio = document.querySelector(selector);
-  await audio.play();
-  await new Promise((ok) => { audio.ontimeupdate = () => audio.currentTime > 0.05 && ok(); });
-  audio.pause();
-  return audio.duration;
-}"""
 
 
 @pytest.fixture(scope="module")

@@ -49,14 +49,5 @@ def verify(folder: Path, audio: Path, features: Path) -> dict[str, float]:
     return {"mel_mean": round(mean, 4), "mel_error": round(error, 4)}
 
 
-def main(arguments: list[str]) -> int:
-    """See the module."""
-    import torch
-
-    torch.set_num_threads(1)
-    folder, audio, features = (Path(one) for one in arguments)
-    return answer(lambda: verify(folder, audio, features))
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(answer(verify, sys.argv[1:]))

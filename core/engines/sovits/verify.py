@@ -53,15 +53,10 @@ def verify_in_fresh_process(folder: Path, example: Example) -> dict[str, Any]:
     return ask_fresh_process("core.engines.sovits.verify", arguments, folder.name)
 
 
-def main(arguments: list[str]) -> int:
-    """See the module. Arguments: model folder, clip, features file."""
-    import torch
-
-    torch.set_num_threads(1)  # a few seconds of sound; more threads only wait for each other on a busy machine
-    folder, audio, features = (Path(a) for a in arguments)
-    example = Example("probe", audio, features, wav_frames(audio))
-    return answer(lambda: verify_model(folder, example))
+def verify_clip(folder: Path, audio: Path, features: Path) -> dict[str, float]:
+    """`verify_model` on a clip by its sound and its features."""
+    return verify_model(folder, Example("probe", audio, features, wav_frames(audio)))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(answer(verify_clip, sys.argv[1:]))

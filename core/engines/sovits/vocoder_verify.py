@@ -38,14 +38,5 @@ def verify(folder: Path, audio: Path, features: Path) -> dict[str, float]:
     return check_render(made[0, 0].float().numpy(), "The vocoder")
 
 
-def main(arguments: list[str]) -> int:
-    """See the module. Arguments: folder, clip, features file."""
-    import torch
-
-    torch.set_num_threads(1)
-    folder, audio, features = (Path(one) for one in arguments)
-    return answer(lambda: verify(folder, audio, features))
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(answer(verify, sys.argv[1:]))

@@ -36,13 +36,5 @@ def verify_in_fresh_process(folder: Path) -> dict[str, Any]:
     return ask_fresh_process("core.engines.voxcpm.verify", [str(folder)], folder.name)
 
 
-def main(arguments: list[str]) -> int:
-    """See the module."""
-    import torch
-
-    torch.set_num_threads(1)
-    return answer(lambda: verify_model(Path(arguments[0])))
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(answer(verify_model, sys.argv[1:]))
